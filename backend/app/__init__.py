@@ -1,0 +1,1 @@
+"""Strongroom: a vault for exchange keys and the house around it."""

@@ -1,0 +1,181 @@
+"""Every refusal the house can give, named as a fact.
+
+A refusal carries what the caller may know and nothing else: no text of a library, a database or
+an exchange. `routes/problems.py` is the only place that turns one into an answer.
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+
+class StrongroomError(Exception):
+    """A refusal: something we decided, as opposed to a defect, which escapes.
+
+    `detail` is a sentence for a person. `facts` are further public members of the answer, never
+    a secret. `retry_after_seconds` becomes a Retry-After header.
+    """
+
+    status: ClassVar[int] = 500
+    slug: ClassVar[str] = "internal"
+    title: ClassVar[str] = "Something went wrong on our side"
+
+    def __init__(
+        self,
+        detail: str | None = None,
+        *,
+        facts: Mapping[str, Any] | None = None,
+        retry_after_seconds: int | None = None,
+    ) -> None:
+        super().__init__(detail or self.title)
+        self.detail = detail or self.title
+        self.facts = dict(facts or {})
+        self.retry_after_seconds = retry_after_seconds
+
+
+class BadRequest(StrongroomError):
+    """The request cannot be carried out as asked."""
+
+    status = 400
+    slug = "bad-request"
+    title = "Bad request"
+
+
+class Unauthenticated(StrongroomError):
+    """Nobody, or nobody we know, is asking."""
+
+    status = 401
+    slug = "unauthenticated"
+    title = "Sign in first"
+
+
+class Forbidden(StrongroomError):
+    """We know who is asking, and the role does not reach this far."""
+
+    status = 403
+    slug = "forbidden"
+    title = "Not allowed"
+
+
+class NotFound(StrongroomError):
+    """Absent, or another's: the two are told alike."""
+
+    status = 404
+    slug = "not-found"
+    title = "Not found"
+
+
+class Conflict(StrongroomError):
+    """What is stored contradicts what is asked."""
+
+    status = 409
+    slug = "conflict"
+    title = "Conflict"
+
+
+class PayloadTooLarge(StrongroomError):
+    """The body is longer than the house reads."""
+
+    status = 413
+    slug = "payload-too-large"
+    title = "Body too large"
+
+
+class Unprocessable(StrongroomError):
+    """The request is well formed, but a field cannot be used."""
+
+    status = 422
+    slug = "validation"
+    title = "A field cannot be used"
+
+
+class TooManyRequests(StrongroomError):
+    """Asked more often than allowed."""
+
+    status = 429
+    slug = "too-many-requests"
+    title = "Too many requests"
+
+
+class Unavailable(StrongroomError):
+    """Something we stand on is away or full; asking again later is right."""
+
+    status = 503
+    slug = "unavailable"
+    title = "Not available at the moment"
+
+
+class DatabaseUnavailable(Unavailable):
+    """PostgreSQL does not answer, or every connection stayed busy."""
+
+    slug = "database-unavailable"
+    title = "The database is not available"
+
+
+class AuditUnavailable(Unavailable):
+    """The use of a secret could not be recorded, so the secret stays closed."""
+
+    slug = "audit-unavailable"
+    title = "The audit trail cannot be written"
+
+
+class CredentialNotFound(NotFound):
+    """No such credential, or another user's."""
+
+    slug = "credential-not-found"
+    title = "No such credential"
+
+
+class CredentialExists(Conflict):
+    """The same user has bound the same key of the same exchange already."""
+
+    slug = "credential-exists"
+    title = "This key is bound already"
+
+
+class CredentialChanged(Conflict):
+    """The credential was replaced or deleted while we were using it."""
+
+    slug = "credential-changed"
+    title = "Credential changed meanwhile"
+
+
+class TooManyCredentials(Conflict):
+    """The user holds as many credentials as one user may."""
+
+    slug = "too-many-credentials"
+    title = "No room for another credential"
+
+
+class CredentialRefused(BadRequest):
+    """The exchange refused the key; `facts` say the reason and the advice."""
+
+    slug = "credential-refused"
+    title = "The exchange refused this key"
+
+
+class CredentialUnreadable(Unavailable):
+    """A sealed secret does not open under its own context: damaged, moved or foreign."""
+
+    slug = "credential-unreadable"
+    title = "The stored secret cannot be opened"
+
+
+class ExchangeUnreachable(Unavailable):
+    """The exchange gave no verdict: away, slow, under maintenance, or not itself."""
+
+    slug = "exchange-unreachable"
+    title = "The exchange gave no usable answer"
+
+
+class ExchangeThrottled(TooManyRequests):
+    """The exchange throttles us; what we knew before still stands."""
+
+    slug = "exchange-throttled"
+    title = "The exchange asks us to slow down"
+
+
+class ExchangeUnknown(Unprocessable):
+    """The name is none of the eight, nor an alias of one."""
+
+    slug = "exchange-unknown"
+    title = "Unknown exchange"

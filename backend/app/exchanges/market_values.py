@@ -1,0 +1,140 @@
+"""Markets, prices and orders in one vocabulary for all eight. Money is `Decimal`, never float."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+
+class Side(StrEnum):
+    """Which way an order trades."""
+
+    BUY = "buy"
+    SELL = "sell"
+
+
+class OrderType(StrEnum):
+    """How an order names its price."""
+
+    LIMIT = "limit"
+    MARKET = "market"
+
+
+class OrderStatus(StrEnum):
+    """Where an order stands."""
+
+    OPEN = "open"
+    PARTIALLY_FILLED = "partially_filled"
+    FILLED = "filled"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """One spot market. `tick_size` and `step_size` are the smallest price and amount steps."""
+
+    base: str
+    quote: str
+    tick_size: Decimal
+    step_size: Decimal
+    min_amount: Decimal
+    max_amount: Decimal
+    min_notional: Decimal
+
+    @property
+    def symbol(self) -> str:
+        """The unified symbol, for example BTC/USDT."""
+        return f"{self.base}/{self.quote}"
+
+
+@dataclass(frozen=True, slots=True)
+class Ticker:
+    """The last 24 hours of one market; `volume` in base, `quote_volume` in quote."""
+
+    market: Market
+    last: Decimal
+    bid: Decimal
+    bid_amount: Decimal
+    ask: Decimal
+    ask_amount: Decimal
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    volume: Decimal
+    quote_volume: Decimal
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Candle:
+    """One candle; `open_ms` is its beginning, `interval_ms` its length."""
+
+    open_ms: int
+    interval_ms: int
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: Decimal
+    quote_volume: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """One price level of an order book."""
+
+    price: Decimal
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class OrderBook:
+    """Bids from the highest, asks from the lowest."""
+
+    bids: tuple[Level, ...]
+    asks: tuple[Level, ...]
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class PublicTrade:
+    """One trade everybody sees; `side` is the taker's."""
+
+    trade_id: int
+    price: Decimal
+    amount: Decimal
+    side: Side
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRequest:
+    """An order as it comes in. Exactly one of `amount` and `quote_amount` is set.
+
+    `price` is None for a market order. `quote_amount` is what a market buy may spend.
+    """
+
+    symbol: str
+    side: Side
+    order_type: OrderType
+    amount: Decimal | None
+    price: Decimal | None
+    quote_amount: Decimal | None = None
+    client_order_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An order as it stands. `filled_quote` is what the filled part cost."""
+
+    order_id: int
+    client_order_id: str
+    market: Market
+    side: Side
+    order_type: OrderType
+    status: OrderStatus
+    price: Decimal | None
+    amount: Decimal
+    filled: Decimal
+    filled_quote: Decimal
+    created_ms: int
+    updated_ms: int
