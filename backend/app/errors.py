@@ -32,6 +32,13 @@ class StrongroomError(Exception):
         self.retry_after_seconds = retry_after_seconds
 
 
+class ConfigurationError(Exception):
+    """A setting is missing or damaged: the service does not start.
+
+    The text names the variable, the expected form and the command that makes one, never the value.
+    """
+
+
 class BadRequest(StrongroomError):
     """The request cannot be carried out as asked."""
 

@@ -1,0 +1,141 @@
+"""Settings from the environment, in small groups, read once at start.
+
+Every variable stands in `.env.example` with its unit, default and reason; a test compares the two.
+A value that cannot be used refuses the start and names the variable, never the value.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from backend.app.enums import Environment
+from backend.app.errors import ConfigurationError
+
+
+class _Group(BaseSettings):
+    model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True, frozen=True)
+
+
+def _split(value: object) -> object:
+    """Read `a,b` as a list: pydantic-settings would expect JSON."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+class DatabaseSettings(_Group):
+    """Where the truth is. Without `DATABASE_URL`, `strongroom up` brings its own PostgreSQL."""
+
+    database_url: SecretStr | None = None
+    database_pool_size: int = Field(default=10, ge=1, le=100)
+    database_max_overflow: int = Field(default=20, ge=0, le=200)
+    database_pool_pre_ping: bool = True
+    database_pool_timeout_seconds: float = Field(default=5.0, gt=0, le=60)
+    database_statement_timeout_seconds: float = Field(default=15.0, gt=0, le=300)
+
+
+class CacheSettings(_Group):
+    """The cache in front of the truth. Without `REDIS_URL` it lives in the process."""
+
+    redis_url: SecretStr | None = None
+    credential_list_ttl_seconds: int = Field(default=300, ge=1, le=3600)
+    exchange_list_ttl_seconds: int = Field(default=3600, ge=1, le=86400)
+
+
+class VaultSettings(_Group):
+    """The keys that seal what the vault holds."""
+
+    encryption_key: SecretStr | None = None
+
+
+class AuthSettings(_Group):
+    """Login, and how long it lasts."""
+
+    jwt_secret: SecretStr | None = None
+    access_token_lifetime_minutes: int = Field(default=60, ge=1, le=1440)
+    refresh_token_lifetime_days: int = Field(default=7, ge=1, le=90)
+    secure_cookies: bool = True
+
+
+class ExchangeSettings(_Group):
+    """Which world exchange traffic goes to, and how long it may take."""
+
+    exchange_mode: Environment = Environment.SANDBOX
+    sandbox_url: str = "http://127.0.0.1:8200"
+    sandbox_seed: SecretStr | None = None
+
+    @field_validator("sandbox_url")
+    @classmethod
+    def _origin_only(cls, value: str) -> str:
+        return value.rstrip("/")
+
+
+class LogFormat(StrEnum):
+    """How log lines look: JSON for machines, columns for people."""
+
+    JSON = "json"
+    CONSOLE = "console"
+
+
+class ServerSettings(_Group):
+    """Addresses, ports and what a browser may do."""
+
+    bind_host: str = "127.0.0.1"
+    api_port: int = Field(default=8000, ge=0, le=65535)
+    sandbox_port: int = Field(default=8200, ge=0, le=65535)
+    cors_origins: Annotated[list[str], NoDecode] = Field(default_factory=list)
+    docs_enabled: bool = True
+    body_limit_bytes: int = Field(default=65536, ge=1024, le=1048576)
+    shutdown_grace_seconds: int = Field(default=10, ge=1, le=300)
+    log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+    log_format: LogFormat = LogFormat.JSON
+
+    _split_origins = field_validator("cors_origins", mode="before")(_split)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All groups together; a service is handed its own group only."""
+
+    database: DatabaseSettings
+    cache: CacheSettings
+    vault: VaultSettings
+    auth: AuthSettings
+    exchange: ExchangeSettings
+    server: ServerSettings
+
+    @classmethod
+    def load(cls, *env_files: Path) -> Self:
+        """Read every group from the environment, then from the files; later files win.
+
+        Raises:
+            ConfigurationError: a variable holds what it cannot hold.
+        """
+        try:
+            return cls(**{f.name: f.type(_env_file=env_files) for f in fields(cls)})  # type: ignore[operator]
+        except ValidationError as error:
+            raise ConfigurationError(_explain(error)) from None
+
+
+def groups() -> tuple[type[BaseSettings], ...]:
+    """Return the settings classes, for the test that reads `.env.example`."""
+    return tuple(field.type for field in fields(Settings))  # type: ignore[misc]
+
+
+def _explain(error: ValidationError) -> str:
+    lines = [
+        f"{'.'.join(str(part) for part in problem['loc']).upper()}: {problem['msg']}"
+        for problem in error.errors(include_input=False, include_context=False, include_url=False)
+    ]
+    return "These settings cannot be used:\n  " + "\n  ".join(lines)
+
+
+def home_directory(environment: Mapping[str, str] = os.environ) -> Path:
+    """Return where `strongroom up` keeps its database and generated secrets."""
+    return Path(environment.get("STRONGROOM_HOME", ".strongroom")).absolute()

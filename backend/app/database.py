@@ -1,0 +1,136 @@
+"""The way to PostgreSQL: one engine, two kinds of block.
+
+What is indented under `transaction()` is atomic; `snapshot()` reads one consistent moment and
+cannot write. An outage of the database becomes one refusal here and nowhere else.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from sqlalchemy import exc, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+
+from backend.app.config import DatabaseSettings
+from backend.app.errors import ConfigurationError, DatabaseUnavailable
+
+_CONNECT_TIMEOUT_SECONDS: Final = 3.0
+_RETRY_AFTER_SECONDS: Final = 2
+# SQLSTATE classes that say "not now" rather than "not so": connection trouble, resources
+# exhausted, operator intervention, system error.
+# Source: PostgreSQL 18 documentation, appendix A.
+_OUTAGE_CLASSES: Final = frozenset({"08", "53", "57", "58"})
+
+
+class Database:
+    """PostgreSQL, as the services see it."""
+
+    def __init__(self, url: str, settings: DatabaseSettings) -> None:
+        statement_timeout_ms = int(settings.database_statement_timeout_seconds * 1000)
+        self.engine = create_async_engine(
+            async_url(url),
+            pool_size=settings.database_pool_size,
+            max_overflow=settings.database_max_overflow,
+            pool_pre_ping=settings.database_pool_pre_ping,
+            pool_timeout=settings.database_pool_timeout_seconds,
+            # An error's text would otherwise show the values of the statement.
+            hide_parameters=True,
+            connect_args={
+                "timeout": _CONNECT_TIMEOUT_SECONDS,
+                "server_settings": {
+                    "application_name": "strongroom",
+                    "statement_timeout": str(statement_timeout_ms),
+                    "idle_in_transaction_session_timeout": str(statement_timeout_ms),
+                    "timezone": "UTC",
+                },
+            },
+        )
+        self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncSession]:
+        """Open a block that is committed whole, or leaves nothing behind.
+
+        Raises:
+            DatabaseUnavailable: no connection, or it broke before the commit was acknowledged.
+        """
+        async with _outages_translated(), self._sessions() as session, session.begin():
+            yield session
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[AsyncSession]:
+        """Open a read-only block that sees one moment of the database.
+
+        Raises:
+            DatabaseUnavailable: no connection, or it broke while reading.
+        """
+        async with _outages_translated(), self._sessions() as session, session.begin():
+            await session.connection(
+                execution_options={
+                    "isolation_level": "REPEATABLE READ",
+                    "postgresql_readonly": True,
+                }
+            )
+            yield session
+
+    async def ping(self) -> None:
+        """Ask the database for a sign of life.
+
+        Raises:
+            DatabaseUnavailable: it gave none.
+        """
+        async with self.snapshot() as session:
+            await session.execute(text("SELECT 1"))
+
+    async def close(self) -> None:
+        """Give every connection back."""
+        await self.engine.dispose()
+
+
+@asynccontextmanager
+async def _outages_translated() -> AsyncIterator[None]:
+    try:
+        yield
+    except (exc.TimeoutError, OSError):
+        raise DatabaseUnavailable(retry_after_seconds=_RETRY_AFTER_SECONDS) from None
+    except exc.DBAPIError as error:
+        if not _is_outage(error):
+            raise
+        raise DatabaseUnavailable(retry_after_seconds=_RETRY_AFTER_SECONDS) from None
+
+
+def _is_outage(error: exc.DBAPIError) -> bool:
+    state = getattr(error.orig, "sqlstate", None) or ""
+    return (
+        error.connection_invalidated
+        or isinstance(error, exc.InterfaceError)
+        or state[:2] in _OUTAGE_CLASSES
+    )
+
+
+def constraint_of(error: exc.IntegrityError) -> str | None:
+    """Return the name of the constraint a statement broke, so that a repository can say which."""
+    cause = getattr(error.orig, "__cause__", None)
+    return getattr(cause, "constraint_name", None)
+
+
+def async_url(url: str) -> str:
+    """Return the URL with the asyncpg driver, whichever usual spelling it came in.
+
+    Raises:
+        ConfigurationError: it is not a PostgreSQL URL.
+    """
+    try:
+        parsed = make_url(url)
+    except exc.ArgumentError:
+        raise ConfigurationError(_BAD_URL) from None
+    if parsed.get_backend_name() not in {"postgresql", "postgres"}:
+        raise ConfigurationError(_BAD_URL)
+    return parsed.set(drivername="postgresql+asyncpg").render_as_string(hide_password=False)
+
+
+_BAD_URL: Final = (
+    "DATABASE_URL is not a PostgreSQL address. Expected form: "
+    "postgresql://USER:PASSWORD@HOST:5432/DATABASE"
+)

@@ -1,0 +1,1 @@
+"""Tables, one module each. Rows stay below the services; answers are schemas."""
