@@ -26,7 +26,7 @@ class OrderRefused(Exception):
     """The world does not take this order or cancellation; `rule` says why in one word.
 
     Rules: unknown_symbol, bad_number, tick_size, step_size, min_amount, min_notional,
-    insufficient_funds, duplicate_client_order_id, order_not_found.
+    insufficient_funds, duplicate_client_order_id, too_many_open_orders, order_not_found.
     """
 
     def __init__(self, rule: str) -> None:
