@@ -1,0 +1,131 @@
+"""One structured log, with every value scrubbed before it is written.
+
+Secrets are kept out at the source; the scrubber is the second wall. It knows the shapes of what
+the house seals and issues, and hides any long word that looks random, so that a secret in the
+text of somebody else's exception does not reach the log either.
+"""
+
+import logging
+import logging.config
+import re
+import sys
+from typing import Any, Final
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from backend.app.config import LogFormat, ServerSettings
+
+_HIDDEN: Final = "[hidden]"
+# Members written as they are: they come from us, and are words or numbers.
+_PLAIN_MEMBERS: Final = frozenset(
+    {"event", "level", "timestamp", "logger", "request_id", "method", "route", "status", "code"}
+)
+_TOKEN_SHAPES: Final = re.compile(
+    r"(?:eyJ[\w-]+\.[\w-]+\.[\w-]*|sr[12]\.[^\s'\"]+|kw1\.[^\s'\"]+|srk_\w+|gAAAA[\w=-]+"
+    r"|-----BEGIN[^-]+-----.*?(?:-----END[^-]+-----|$)|(?<=://)[^/\s:@]+:[^/\s@]+(?=@))",
+    re.DOTALL,
+)
+_LONG_WORD: Final = re.compile(r"[A-Za-z0-9+/=_%-]{20,}")
+# Words longer than this without a digit are prose or names, not keys.
+_LOOKS_RANDOM: Final = re.compile(r"(?=[^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z])")
+_SCRUBBED_LENGTH_MAX: Final = 20_000
+
+# Libraries that print requests, headers or statements at lower levels.
+# Source: docs/ARCHITECTURE.md, "Logs"; CCXT writes API keys and passphrases at DEBUG.
+_TALKATIVE: Final = (
+    "ccxt",
+    "ccxt.base.exchange",
+    "aiohttp",
+    "asyncio",
+    "asyncpg",
+    "sqlalchemy.engine",
+    "sqlalchemy.pool",
+    "uvicorn.access",
+    "redis",
+)
+
+
+def scrub(text: str) -> str:
+    """Return the text with everything that looks like a secret hidden."""
+    shown = _TOKEN_SHAPES.sub(_HIDDEN, text[:_SCRUBBED_LENGTH_MAX])
+    return _LONG_WORD.sub(_hide_random, shown)
+
+
+def _hide_random(found: re.Match[str]) -> str:
+    word = found.group()
+    # A path of a source file in a traceback is long too; it has separators and no randomness.
+    if "/" in word and not re.search(r"[A-Za-z0-9+=_%-]{20,}", word):
+        return word
+    return _HIDDEN if _LOOKS_RANDOM.match(word) else word
+
+
+def _scrub_event(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    for member, value in event.items():
+        if member not in _PLAIN_MEMBERS:
+            event[member] = _scrubbed(value)
+        elif isinstance(value, str) and member == "event":
+            event[member] = scrub(value)
+    return event
+
+
+def _scrubbed(value: Any) -> Any:
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return scrub(value if isinstance(value, str) else str(value))
+
+
+def configure_logging(settings: ServerSettings) -> None:
+    """Send the house's own log and every library's through one scrubbing pipeline to stderr."""
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        # Tracebacks as text without the values of local variables.
+        structlog.processors.format_exc_info,
+        _scrub_event,
+    ]
+    renderer: Processor = (
+        structlog.processors.JSONRenderer()
+        if settings.log_format is LogFormat.JSON
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    logging.config.dictConfig(
+        {
+            "version": 1,
+            "disable_existing_loggers": False,
+            "formatters": {
+                "house": {
+                    "()": structlog.stdlib.ProcessorFormatter,
+                    "foreign_pre_chain": [structlog.stdlib.ExtraAdder(allow=[]), *shared],
+                    "processors": [
+                        structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                        renderer,
+                    ],
+                }
+            },
+            "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "house"}},
+            "root": {"handlers": ["stderr"], "level": settings.log_level},
+            "loggers": {
+                "uvicorn": {"handlers": [], "propagate": True, "level": "WARNING"},
+                "uvicorn.error": {"handlers": [], "propagate": True, "level": "WARNING"},
+                **{name: {"level": "WARNING", "propagate": True} for name in _TALKATIVE},
+            },
+        }
+    )
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+
+
+def logger(name: str) -> structlog.stdlib.BoundLogger:
+    """Return the house's log for one module."""
+    return structlog.stdlib.get_logger(name)

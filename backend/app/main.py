@@ -1,0 +1,77 @@
+"""Apps by role: which routers and middleware each process serves."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from enum import StrEnum
+from importlib.metadata import version
+
+from fastapi import APIRouter, FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+
+from backend.app.container import Container
+from backend.app.middleware.body_limit import BodyLimit
+from backend.app.middleware.request_context import RequestContext
+from backend.app.routes import health_routes
+from backend.app.routes.policy import refuse_undeclared_routes
+from backend.app.routes.problems import install_problem_handlers
+
+
+class AppRole(StrEnum):
+    """The roles that serve the house's own HTTP."""
+
+    API = "api"
+
+
+_V1 = "/api/v1"
+_ROUTERS: dict[AppRole, tuple[APIRouter, ...]] = {
+    AppRole.API: (),
+}
+
+
+def create_app(role: AppRole, container: Container) -> FastAPI:
+    """Return the app of one role on the services of `container`.
+
+    Raises:
+        ConfigurationError: a route declares no policy, or two.
+    """
+    settings = container.settings.server
+    app = FastAPI(
+        title="Strongroom",
+        summary="Exchange keys: sealed, verified, never shown again.",
+        version=version("strongroom"),
+        docs_url="/docs" if settings.docs_enabled else None,
+        redoc_url=None,
+        openapi_url="/openapi.json" if settings.docs_enabled else None,
+        lifespan=_lifespan,
+    )
+    app.state.container = container
+    app.include_router(health_routes.router)
+    versioned = APIRouter(prefix=_V1)
+    for router in _ROUTERS[role]:
+        versioned.include_router(router)
+    app.include_router(versioned)
+    install_problem_handlers(app, container.clock)
+    # Added last, met first.
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "Idempotency-Key"],
+        )
+    app.add_middleware(
+        BodyLimit, limit_bytes=settings.body_limit_bytes, clock=container.clock
+    )
+    app.add_middleware(RequestContext, clock=container.clock)
+    refuse_undeclared_routes(app)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    container: Container = app.state.container
+    await container.start()
+    try:
+        yield
+    finally:
+        await container.stop()

@@ -1,0 +1,79 @@
+"""Each request gets a name, one log line, and an answer even when something breaks."""
+
+import re
+import time
+from typing import Final
+
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from backend.app.clock import Clock
+from backend.app.ids import new_request_id
+from backend.app.logs import logger
+from backend.app.problems import internal_problem
+
+_LOG = logger(__name__)
+_ACCEPTED_ID: Final = re.compile(rb"[A-Za-z0-9-]{8,64}")
+
+
+class RequestContext:
+    """Outermost: names the request, logs it once, answers 500 for a defect without its text."""
+
+    def __init__(self, app: ASGIApp, clock: Clock) -> None:
+        self._app = app
+        self._clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on between its first and its last log line."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = _asked_id(scope) or new_request_id()
+        scope.setdefault("state", {})["request_id"] = request_id
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        answer = _Answer(send, request_id)
+        started = time.perf_counter()
+        try:
+            await self._app(scope, receive, answer.send)
+        except Exception:  # noqa: BLE001
+            # The last door of the process: a defect is logged with its trace and answered plainly.
+            _LOG.exception("unexpected", method=scope["method"], route=_route(scope))
+            if answer.status is None:
+                await internal_problem(request_id, self._clock())(scope, receive, answer.send)
+        finally:
+            _LOG.info(
+                "request",
+                method=scope["method"],
+                route=_route(scope),
+                status=answer.status,
+                milliseconds=round((time.perf_counter() - started) * 1000, 1),
+            )
+
+
+class _Answer:
+    """Remembers the status and adds the request's name to the headers."""
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        self._send = send
+        self._request_id = request_id.encode()
+        self.status: int | None = None
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message["headers"] = [*message["headers"], (b"x-request-id", self._request_id)]
+        await self._send(message)
+
+
+def _asked_id(scope: Scope) -> str | None:
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _ACCEPTED_ID.fullmatch(value):
+            return bytes(value).decode()
+    return None
+
+
+def _route(scope: Scope) -> str:
+    # The template, never the URL: a URL may carry what its sender should not have put there.
+    route = scope.get("route")
+    return getattr(route, "path", "-")

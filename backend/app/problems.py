@@ -1,0 +1,74 @@
+"""Refusals as RFC 9457 problems: the one format of every answer that says no.
+
+Source: RFC 9457, "Problem Details for HTTP APIs".
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any, Final
+
+from starlette.responses import JSONResponse
+
+from backend.app.errors import StrongroomError
+
+PROBLEM_MEDIA_TYPE: Final = "application/problem+json"
+_TYPE_PREFIX: Final = "urn:strongroom:problem:"
+
+
+def problem(
+    *,
+    status: int,
+    code: str,
+    title: str,
+    detail: str,
+    request_id: str,
+    at: datetime,
+    facts: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> JSONResponse:
+    """Return one problem as an answer that no cache keeps."""
+    body = {
+        "type": _TYPE_PREFIX + code,
+        "title": title,
+        "status": status,
+        "code": code,
+        "detail": detail,
+        "request_id": request_id,
+        "timestamp": at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        **(facts or {}),
+    }
+    return JSONResponse(
+        body,
+        status_code=status,
+        media_type=PROBLEM_MEDIA_TYPE,
+        headers={"Cache-Control": "no-store", **(headers or {})},
+    )
+
+
+def refusal_problem(refusal: StrongroomError, request_id: str, at: datetime) -> JSONResponse:
+    """Return a refusal as the problem it is."""
+    headers = {}
+    if refusal.retry_after_seconds is not None:
+        headers["Retry-After"] = str(refusal.retry_after_seconds)
+    if refusal.status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
+    return problem(
+        status=refusal.status,
+        code=refusal.slug,
+        title=refusal.title,
+        detail=refusal.detail,
+        request_id=request_id,
+        at=at,
+        facts=refusal.facts,
+        headers=headers,
+    )
+
+
+def internal_problem(request_id: str, at: datetime) -> JSONResponse:
+    """Return what a defect is answered with: its request's name, and nothing of its text."""
+    return refusal_problem(
+        StrongroomError("An unexpected error. Quote the request id when you report it."),
+        request_id,
+        at,
+    )

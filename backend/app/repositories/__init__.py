@@ -1,0 +1,1 @@
+"""All SQL. Every query on a user's data names the owner; none commits."""

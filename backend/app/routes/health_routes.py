@@ -1,0 +1,33 @@
+"""Is it alive, is it ready."""
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel
+
+from backend.app.errors import DatabaseUnavailable
+from backend.app.routes.dependencies import ServicesDep
+from backend.app.routes.policy import PUBLIC
+from backend.app.routes.problems import refusals
+
+router = APIRouter(tags=["health"])
+
+
+class Health(BaseModel):
+    """A sign of life."""
+
+    status: str
+
+
+@router.get("/healthz", dependencies=[Depends(PUBLIC)])
+@router.get("/health", dependencies=[Depends(PUBLIC)], include_in_schema=False)
+async def alive() -> Health:
+    """Say that the process runs. Asks nothing of anyone."""
+    return Health(status="ok")
+
+
+@router.get(
+    "/readyz", dependencies=[Depends(PUBLIC)], responses=refusals(DatabaseUnavailable)
+)
+async def ready(services: ServicesDep) -> Health:
+    """Say that requests can be served: the database answers and nobody is shutting down."""
+    await services.health.check()
+    return Health(status="ready")

@@ -1,0 +1,103 @@
+"""Where refusals, bad input and unknown paths become problems, and nowhere else."""
+
+import re
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any, Final
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from backend.app.clock import Clock
+from backend.app.errors import StrongroomError, Unprocessable
+from backend.app.problems import PROBLEM_MEDIA_TYPE, problem, refusal_problem
+
+_ERRORS_MAX: Final = 20
+# A member's name is the caller's text too: only a plain name is repeated.
+_PLAIN_NAME: Final = re.compile(r"[A-Za-z][A-Za-z_]{0,29}")
+# Messages of these kinds may quote what was sent.
+_QUOTING_KINDS: Final = frozenset({"value_error", "assertion_error"})
+
+
+class ProblemBody(BaseModel):
+    """The form of every refusal, for the documentation."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    request_id: str
+    timestamp: str
+
+
+def refusals(*kinds: type[StrongroomError]) -> dict[int | str, dict[str, Any]]:
+    """Return the `responses` of a route that may give these refusals."""
+    titles: dict[int, list[str]] = {}
+    for kind in kinds:
+        titles.setdefault(kind.status, []).append(f"{kind.title} (`{kind.slug}`)")
+    return {
+        status: {
+            "description": "; ".join(lines),
+            "content": {
+                PROBLEM_MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemBody"}}
+            },
+        }
+        for status, lines in titles.items()
+    }
+
+
+def install_problem_handlers(app: FastAPI, clock: Clock) -> None:
+    """Teach an app to answer every refusal in the one format."""
+
+    async def on_refusal(request: Request, refusal: StrongroomError) -> Response:
+        return refusal_problem(refusal, _request_id(request), clock())
+
+    async def on_bad_input(request: Request, refused: RequestValidationError) -> Response:
+        return refusal_problem(_bad_input(refused.errors()), _request_id(request), clock())
+
+    async def on_http(request: Request, refused: HTTPException) -> Response:
+        status = HTTPStatus(refused.status_code)
+        return problem(
+            status=status,
+            code=status.phrase.lower().replace(" ", "-"),
+            title=status.phrase,
+            detail=status.description or status.phrase,
+            request_id=_request_id(request),
+            at=clock(),
+            headers=refused.headers,
+        )
+
+    # Starlette's annotation knows only handlers of any exception.
+    app.add_exception_handler(StrongroomError, on_refusal)  # type: ignore[arg-type]
+    app.add_exception_handler(RequestValidationError, on_bad_input)  # type: ignore[arg-type]
+    app.add_exception_handler(HTTPException, on_http)  # type: ignore[arg-type]
+
+
+def _request_id(request: Request) -> str:
+    return str(getattr(request.state, "request_id", "-"))
+
+
+def _bad_input(found: Sequence[Any]) -> Unprocessable:
+    errors = [_one_error(error) for error in found[:_ERRORS_MAX]]
+    named = sorted({error["loc"][-1] for error in errors if error["loc"]})
+    return Unprocessable(
+        f"Look at: {', '.join(named)}." if named else "The request could not be read.",
+        facts={"errors": errors},
+    )
+
+
+def _one_error(error: dict[str, Any]) -> dict[str, Any]:
+    kind = str(error["type"])
+    message = "Value is not valid" if kind in _QUOTING_KINDS else str(error["msg"])
+    return {"loc": [_shown(part) for part in error["loc"]], "type": kind, "msg": message}
+
+
+def _shown(part: object) -> str:
+    text = str(part)
+    if isinstance(part, int) or _PLAIN_NAME.fullmatch(text):
+        return text
+    return "(unnamed)"

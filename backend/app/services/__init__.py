@@ -1,0 +1,1 @@
+"""Use cases that own their transactions, and the tools beneath them."""
