@@ -1,8 +1,169 @@
-"""The eight exchanges by name. (Tables are filled by the dialects.)"""
+"""The eight exchanges by name: who they are, how they speak, and what their refusals mean."""
 
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from importlib import import_module
+
+from backend.app.errors import ExchangeUnknown
+from backend.app.exchanges.dialects.base import Dialect
 from backend.app.exchanges.reasons import Reason, Refusal
+from backend.app.exchanges.refusals import by_shape
+
+
+class ExchangeId(StrEnum):
+    """The canonical ids, the same as CCXT's."""
+
+    BINANCE = "binance"
+    OKX = "okx"
+    BYBIT = "bybit"
+    HTX = "htx"
+    KUCOIN = "kucoin"
+    GATE = "gate"
+    BITGET = "bitget"
+    MEXC = "mexc"
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeProfile:
+    """What a person needs to know to make a key at this exchange.
+
+    `rights_to_tick` are the words as they stand on `key_page`, for a key that reads and trades
+    spot and can move nothing out.
+    """
+
+    exchange: ExchangeId
+    name: str
+    needs_passphrase: bool
+    key_page: str
+    rights_to_tick: tuple[str, ...]
+    aliases: tuple[str, ...] = ()
+
+
+_PROFILES = {
+    profile.exchange: profile
+    for profile in (
+        ExchangeProfile(
+            exchange=ExchangeId.BINANCE,
+            name="Binance",
+            needs_passphrase=False,
+            key_page="https://www.binance.com/en/my/settings/api-management",
+            rights_to_tick=("Enable Reading", "Enable Spot & Margin Trading"),
+        ),
+        ExchangeProfile(
+            exchange=ExchangeId.OKX,
+            name="OKX",
+            needs_passphrase=True,
+            key_page="https://www.okx.com/account/my-api",
+            rights_to_tick=("Read", "Trade"),
+            aliases=("okex", "okex5"),
+        ),
+        ExchangeProfile(
+            exchange=ExchangeId.BYBIT,
+            name="Bybit",
+            needs_passphrase=False,
+            key_page="https://www.bybit.com/app/user/api-management",
+            rights_to_tick=("Read-Write", "SPOT: Trade"),
+        ),
+        ExchangeProfile(
+            exchange=ExchangeId.HTX,
+            name="HTX",
+            needs_passphrase=False,
+            key_page="https://www.htx.com/en-us/apikey/",
+            rights_to_tick=("Read-only", "Trade"),
+            aliases=("huobi", "huobipro", "huobi global"),
+        ),
+        ExchangeProfile(
+            exchange=ExchangeId.KUCOIN,
+            name="KuCoin",
+            needs_passphrase=True,
+            key_page="https://www.kucoin.com/account/api",
+            rights_to_tick=("General", "Spot Trading"),
+        ),
+        ExchangeProfile(
+            exchange=ExchangeId.GATE,
+            name="Gate",
+            needs_passphrase=False,
+            key_page="https://www.gate.com/myaccount/api_key_manage",
+            rights_to_tick=("Spot Trade: Read And Write", "Account: Read Only"),
+            aliases=("gateio", "gate.io", "gate-io"),
+        ),
+        ExchangeProfile(
+            exchange=ExchangeId.BITGET,
+            name="Bitget",
+            needs_passphrase=True,
+            key_page="https://www.bitget.com/account/newapi",
+            rights_to_tick=("Read-write", "Spot: Trade"),
+        ),
+        ExchangeProfile(
+            exchange=ExchangeId.MEXC,
+            name="MEXC",
+            needs_passphrase=False,
+            key_page="https://www.mexc.com/user/openapi",
+            rights_to_tick=("SPOT: Account - View account details", "SPOT: Trade - Order placing"),
+            aliases=("mexc global", "mxc"),
+        ),
+    )
+}
+
+SUPPORTED: tuple[str, ...] = tuple(exchange.value for exchange in _PROFILES)
+
+_NAMES: dict[str, ExchangeId] = {
+    name: profile.exchange
+    for profile in _PROFILES.values()
+    for name in (profile.exchange.value, *profile.aliases)
+}
+
+
+def resolve(name: str) -> str:
+    """Return the canonical id for a name or an alias, in any case, with any space around it.
+
+    Raises:
+        ExchangeUnknown: it names none of the eight. The input is not repeated in the answer.
+    """
+    exchange = _NAMES.get(name.strip().lower())
+    if exchange is None:
+        raise ExchangeUnknown(
+            f"The exchange must be one of: {', '.join(SUPPORTED)}.",
+            facts={"supported": list(SUPPORTED)},
+        )
+    return exchange.value
+
+
+def profile(exchange: str) -> ExchangeProfile:
+    """Return what is known of an exchange.
+
+    Raises:
+        ExchangeUnknown: the name is none of the eight, nor an alias of one.
+    """
+    return _PROFILES[ExchangeId(resolve(exchange))]
+
+
+def dialect(exchange: str) -> Dialect:
+    """Return how an exchange speaks; one object per exchange for the life of the process.
+
+    Raises:
+        ExchangeUnknown: the name is none of the eight, nor an alias of one.
+    """
+    return _dialect(resolve(exchange))
+
+
+@cache
+def _dialect(exchange: str) -> Dialect:
+    module = import_module(f"backend.app.exchanges.dialects.{exchange}")
+    spoken: Dialect = getattr(module, f"{exchange.capitalize()}Dialect")()
+    return spoken
 
 
 def classify_refusal(exchange: str, http_status: int, body: str) -> Refusal:
-    """Placeholder until the registry is filled."""
-    return Refusal(Reason.UNKNOWN)
+    """Read why an exchange refused, from its status and body alone. Never raises on an answer.
+
+    The exchange's own codes and texts decide; where they are silent, the status and the shape.
+
+    Raises:
+        ExchangeUnknown: the name is none of the eight, nor an alias of one.
+    """
+    own = dialect(exchange).classify(http_status, body)
+    if own is None or own.reason is Reason.UNKNOWN:
+        return by_shape(http_status, body, own.code if own else None)
+    return own
