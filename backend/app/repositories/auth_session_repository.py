@@ -1,0 +1,154 @@
+"""SQL for sessions and their refresh tokens. Nothing here commits."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from backend.app.models.auth_session import AuthSession
+from backend.app.models.refresh_token import RefreshToken
+from backend.app.models.user import User
+
+# Heard by every process's session listener when the block commits.
+SESSIONS_CHANNEL: Final = "strongroom_sessions"
+
+
+@dataclass(frozen=True, slots=True)
+class LiveSession:
+    """A session that counts, and whose it is."""
+
+    session_id: UUID
+    user_id: int
+    username: str
+    role: str
+    expires_at: datetime
+
+
+class AuthSessionRepository:
+    """Logins, and the chains of refresh tokens that descend from them."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def find_live(self, session_id: UUID, at: datetime) -> LiveSession | None:
+        """Return a session that still counts: not ended, not revoked, its owner unchanged."""
+        found = await self._session.execute(
+            select(
+                AuthSession.id,
+                User.id,
+                User.username,
+                User.role,
+                AuthSession.expires_at,
+            )
+            .join(User, User.id == AuthSession.user_id)
+            .where(
+                AuthSession.id == session_id,
+                AuthSession.revoked_at.is_(None),
+                AuthSession.expires_at > at,
+                AuthSession.auth_version == User.auth_version,
+                User.is_active,
+            )
+        )
+        row = found.one_or_none()
+        return None if row is None else LiveSession(*row)
+
+    async def begin(
+        self, *, session_id: UUID, user_id: int, auth_version: int, at: datetime, until: datetime
+    ) -> None:
+        """Write a new session."""
+        self._session.add(
+            AuthSession(
+                id=session_id,
+                user_id=user_id,
+                auth_version=auth_version,
+                created_at=at,
+                expires_at=until,
+            )
+        )
+        await self._session.flush()
+
+    async def revoke(self, owner_id: int, session_id: UUID, at: datetime) -> None:
+        """End one session of this owner, and tell every process."""
+        await self._session.execute(
+            update(AuthSession)
+            .where(
+                AuthSession.user_id == owner_id,
+                AuthSession.id == session_id,
+                AuthSession.revoked_at.is_(None),
+            )
+            .values(revoked_at=at)
+        )
+        await self._notify(f"session:{session_id}")
+
+    async def keep(self, owner_id: int, session_id: UUID, auth_version: int) -> None:
+        """Carry one session of this owner over a change that ends all the others."""
+        await self._session.execute(
+            update(AuthSession)
+            .where(AuthSession.user_id == owner_id, AuthSession.id == session_id)
+            .values(auth_version=auth_version)
+        )
+
+    async def announce_user_changed(self, user_id: int) -> None:
+        """Tell every process that this user's sessions have to be looked up again."""
+        await self._notify(f"user:{user_id}")
+
+    async def keep_newest(self, owner_id: int, sessions_max: int) -> None:
+        """Delete this owner's oldest sessions beyond the bound."""
+        newest = (
+            select(AuthSession.id)
+            .where(AuthSession.user_id == owner_id)
+            .order_by(AuthSession.created_at.desc())
+            .limit(sessions_max)
+        )
+        await self._session.execute(
+            delete(AuthSession).where(
+                AuthSession.user_id == owner_id, AuthSession.id.not_in(newest)
+            )
+        )
+
+    async def delete_ended(self, before: datetime, rows_max: int) -> int:
+        """Delete sessions that ended before this moment, a bounded number at a time."""
+        ended = select(AuthSession.id).where(AuthSession.expires_at < before).limit(rows_max)
+        gone = await self._session.execute(
+            delete(AuthSession).where(AuthSession.id.in_(ended)).returning(AuthSession.id)
+        )
+        return len(gone.all())
+
+    async def add_token(
+        self, *, token_hash: bytes, session_id: UUID, at: datetime, until: datetime
+    ) -> None:
+        """Write the newest link of a session's chain."""
+        self._session.add(
+            RefreshToken(
+                token_hash=token_hash, session_id=session_id, issued_at=at, expires_at=until
+            )
+        )
+        await self._session.flush()
+
+    async def lock_token(self, token_hash: bytes) -> RefreshToken | None:
+        """Return a refresh token, held against everybody else who presents it now."""
+        found = await self._session.execute(
+            select(RefreshToken).where(RefreshToken.token_hash == token_hash).with_for_update()
+        )
+        return found.scalar_one_or_none()
+
+    async def spend_token(self, token_hash: bytes, *, by: bytes, at: datetime) -> None:
+        """Mark a refresh token as exchanged."""
+        await self._session.execute(
+            update(RefreshToken)
+            .where(RefreshToken.token_hash == token_hash)
+            .values(spent_at=at, spent_by=by)
+        )
+
+    async def owner_of(self, session_id: UUID) -> int | None:
+        """Return whose session it is, alive or not."""
+        found = await self._session.execute(
+            select(AuthSession.user_id).where(AuthSession.id == session_id)
+        )
+        return found.scalar_one_or_none()
+
+    async def _notify(self, message: str) -> None:
+        await self._session.execute(select(func.pg_notify(SESSIONS_CHANNEL, message)))
