@@ -19,6 +19,10 @@ class KeyInformation:
     ip_addresses: tuple[str, ...] | None = None
     """The allow list, where it is readable; None where it is not."""
     expires_at: datetime | None = None
+    remaining_days: int | None = None
+    """Whole days to the end, where the exchange tells days instead of a date (HTX, MEXC)."""
+    trading_ends_at: datetime | None = None
+    """When the trading right alone ends, the key living on (Binance)."""
     is_sub_account: Known = Known.UNKNOWN
     owner_uid: str | None = None
 

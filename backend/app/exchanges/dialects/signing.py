@@ -19,14 +19,14 @@ _WHOLE_NUMBER = re.compile(r"[0-9]{1,16}", re.ASCII)
 _UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def hmac_hex(secret: str, text: str, digest: str = "sha256") -> str:
+def hmac_hex(secret: str, text: str | bytes, digest: str = "sha256") -> str:
     """Return the HMAC of a text in lower-case hex."""
-    return hmac.new(secret.encode(), text.encode(), digest).hexdigest()
+    return hmac.digest(_bytes(secret), _bytes(text), digest).hex()
 
 
-def hmac_base64(secret: str, text: str, digest: str = "sha256") -> str:
+def hmac_base64(secret: str, text: str | bytes, digest: str = "sha256") -> str:
     """Return the HMAC of a text in standard base64."""
-    return base64.b64encode(hmac.digest(secret.encode(), text.encode(), digest)).decode("ascii")
+    return base64.b64encode(hmac.digest(_bytes(secret), _bytes(text), digest)).decode("ascii")
 
 
 def sha512_hex(content: bytes) -> str:
@@ -38,15 +38,12 @@ def same(given: str | None, expected: str | None) -> bool:
     """Compare in constant time. Nothing given, or nothing to compare with, is not the same."""
     if given is None or expected is None:
         return False
-    # surrogatepass: foreign header bytes may decode to lone surrogates; they only never match.
-    return hmac.compare_digest(
-        given.encode("utf-8", "surrogatepass"), expected.encode("utf-8", "surrogatepass")
-    )
+    return hmac.compare_digest(_bytes(given), _bytes(expected))
 
 
 def body_text(request: WireRequest) -> str:
-    """Return the body as text; bytes that are no UTF-8 become text no client can have signed."""
-    return request.body.decode("utf-8", "backslashreplace")
+    """Return the body as text, losslessly: signing it signs the bytes that travel."""
+    return request.body.decode("utf-8", "surrogateescape")
 
 
 def raw_pairs(query: str) -> list[tuple[str, str]]:
@@ -119,3 +116,8 @@ def moment_ms(text: str | None) -> int | None:
     except (ValueError, OverflowError):
         return None
     return (elapsed.days * 86_400 + elapsed.seconds) * 1000 + elapsed.microseconds // 1000
+
+
+def _bytes(text: str | bytes) -> bytes:
+    # Foreign headers and bodies decode to lone surrogates where they are no UTF-8.
+    return text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape")
