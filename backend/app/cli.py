@@ -1,0 +1,92 @@
+"""The command `strongroom`. Imports stay inside the verbs, so that help answers at once."""
+
+import asyncio
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    help="Strongroom: a vault for exchange keys.",
+    no_args_is_help=True,
+    # Tracebacks with local variables would print secrets.
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+
+class ServedRole(StrEnum):
+    """Roles a process can be started in."""
+
+    API = "api"
+    SANDBOX = "sandbox"
+
+
+@app.command()
+def up() -> None:
+    """Run everything on this machine, with a PostgreSQL of its own unless DATABASE_URL is set."""
+    from backend.app.launch import run_everything
+
+    _run(run_everything())
+
+
+@app.command()
+def serve(
+    role: Annotated[ServedRole, typer.Option(help="What this process serves.")],
+) -> None:
+    """Run one role, on the database in DATABASE_URL."""
+    from backend.app.launch import run_role
+
+    _run(run_role(role.value))
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database in DATABASE_URL to the newest form."""
+    from backend.app.launch import migrate_configured
+
+    _run(migrate_configured())
+
+
+@app.command("reset-password")
+def reset_password(
+    username: Annotated[str, typer.Argument(help="Whose password to replace.")],
+) -> None:
+    """Give a user a new random password, print it once, and end the user's sessions."""
+    from backend.app.launch import reset_password as reset
+
+    _run(reset(username))
+
+
+@app.command()
+def rehearse(
+    url: Annotated[str, typer.Option(help="Where the API listens.")] = "http://127.0.0.1:8000",
+    sandbox_url: Annotated[
+        str, typer.Option(help="Where the sandbox listens.")
+    ] = "http://127.0.0.1:8200",
+) -> None:
+    """Bind and verify a key on each of the eight exchanges, and show each seeded bad account."""
+    from backend.app.rehearsal import rehearse as run
+
+    _run(run(url, sandbox_url))
+
+
+def _run(work: "asyncio.Future[int] | object") -> None:
+    """Run one verb; what the user can mend is told in a line, without a traceback."""
+    from backend.app.errors import ConfigurationError, StrongroomError
+
+    try:
+        raise typer.Exit(asyncio.run(work))  # type: ignore[arg-type]
+    except ConfigurationError as error:
+        typer.echo(f"strongroom: {error}", err=True)
+        raise typer.Exit(2) from None
+    except StrongroomError as refusal:
+        typer.echo(f"strongroom: {refusal.detail}", err=True)
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

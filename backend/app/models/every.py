@@ -1,0 +1,24 @@
+"""All tables at once, for whoever needs the whole schema: migrations and the tests of them."""
+
+from backend.app.models.api_credential import ApiCredential
+from backend.app.models.audit_event import AuditChainHead, AuditEvent
+from backend.app.models.auth_session import AuthSession
+from backend.app.models.base import Base
+from backend.app.models.dek import Dek
+from backend.app.models.kek import Kek
+from backend.app.models.login_throttle import LoginThrottle
+from backend.app.models.refresh_token import RefreshToken
+from backend.app.models.user import User
+
+TABLES = (
+    User,
+    AuthSession,
+    RefreshToken,
+    LoginThrottle,
+    Kek,
+    Dek,
+    ApiCredential,
+    AuditEvent,
+    AuditChainHead,
+)
+METADATA = Base.metadata
