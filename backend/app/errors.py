@@ -125,6 +125,13 @@ class AuditUnavailable(Unavailable):
     title = "The audit trail cannot be written"
 
 
+class VaultSealed(Unavailable):
+    """The keys are not in memory: not yet, or not any more."""
+
+    slug = "vault-sealed"
+    title = "The vault is sealed"
+
+
 class CredentialNotFound(NotFound):
     """No such credential, or another user's."""
 
@@ -186,3 +193,73 @@ class ExchangeUnknown(Unprocessable):
 
     slug = "exchange-unknown"
     title = "Unknown exchange"
+
+
+class LoginRefused(Unauthenticated):
+    """Name and password do not belong together; which of them is wrong stays untold."""
+
+    slug = "login-refused"
+    title = "Wrong name or password"
+
+
+class LoginDelayed(TooManyRequests):
+    """Too many failed logins under one name: the next one has to wait."""
+
+    slug = "login-delayed"
+    title = "Too many failed logins"
+
+
+class AddressThrottled(TooManyRequests):
+    """One network address asks to sign in or register too often."""
+
+    slug = "address-throttled"
+    title = "Too many attempts from this address"
+
+
+class RefreshRefused(Unauthenticated):
+    """The refresh token is unknown, spent, expired or revoked."""
+
+    slug = "refresh-refused"
+    title = "Sign in again"
+
+
+class PasswordRefused(Unprocessable):
+    """The new password is too easy to guess."""
+
+    slug = "password-refused"
+    title = "This password is too easy to guess"
+
+
+class PasswordWrong(BadRequest):
+    """The current password given with a change is not the current password."""
+
+    slug = "password-wrong"
+    title = "The current password is wrong"
+
+
+class PasswordQueueFull(Unavailable):
+    """More passwords wait to be checked than the house lets wait."""
+
+    slug = "password-queue-full"
+    title = "Too many logins at once"
+
+
+class UserNotFound(NotFound):
+    """No such user."""
+
+    slug = "user-not-found"
+    title = "No such user"
+
+
+class UserExists(Conflict):
+    """The name or the e-mail address belongs to somebody; which of them stays untold."""
+
+    slug = "user-exists"
+    title = "Name or e-mail address already taken"
+
+
+class LastAdministrator(Conflict):
+    """Without this user nobody could administer the house."""
+
+    slug = "last-administrator"
+    title = "The last active administrator stays"
