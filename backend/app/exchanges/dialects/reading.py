@@ -3,7 +3,7 @@
 The caller parses with `parse_float=Decimal`; a float that arrives here all the same is refused.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -137,6 +137,16 @@ def known_in(value: dict[str, Any], name: str) -> Known:
 def known(statement: bool) -> Known:
     """Say yes or no."""
     return Known.YES if statement else Known.NO
+
+
+def granted(held: Collection[str], by: Collection[str], documented: Collection[str]) -> Known:
+    """Say whether one of these words is held.
+
+    Beside a word nobody documented a missing right stays unknown: the word may be its new name.
+    """
+    if any(word in held for word in by):
+        return Known.YES
+    return Known.NO if all(word in documented for word in held) else Known.UNKNOWN
 
 
 def words_in(value: dict[str, Any], name: str) -> tuple[str, ...]:

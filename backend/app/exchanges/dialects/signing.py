@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
-from urllib.parse import quote, unquote_plus
+from urllib.parse import quote, unquote, unquote_plus
 
 from backend.app.exchanges.wire import WireRequest
 
@@ -77,6 +77,24 @@ def joined(*queries: str) -> str:
 def encoded(pairs: Iterable[tuple[str, str]]) -> str:
     """Percent-encode pairs in their order, with upper-case escapes, a space as %20."""
     return "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in pairs)
+
+
+def decoded(query: str) -> str:
+    """Return a query without its percent-encoding, as kucoin, gate and bitget sign it.
+
+    A plus stays a plus; bytes that are no UTF-8 become text no client can have signed.
+    """
+    return unquote(query, errors="backslashreplace")
+
+
+def sorted_by_name(query: str) -> str:
+    """Return the parts of a query in the order of their decoded names."""
+    return "&".join(
+        sorted(
+            (part for part in query.split("&") if part),
+            key=lambda part: decoded(part.partition("=")[0]),
+        )
+    )
 
 
 def with_headers(request: WireRequest, **headers: str) -> WireRequest:
