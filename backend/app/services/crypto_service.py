@@ -1,0 +1,165 @@
+"""The vault's locksmith: seals and opens fields, and makes the keys they are sealed under.
+
+Every field is sealed under its own data key (DEK), which lies in the database wrapped under a
+master key. Unwrapped DEKs are kept for a minute, in a bounded cache that `seal` empties. Not for
+use from threads: the cache belongs to the event loop.
+"""
+
+import hashlib
+import hmac
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+from uuid import UUID
+
+from cachetools import TTLCache
+from cryptography.fernet import Fernet
+
+from backend.app.errors import VaultSealed
+from backend.app.ids import new_id
+from backend.app.secret_value import SecretValue
+from backend.app.services.envelope import (
+    KEY_BYTES,
+    EnvelopeError,
+    FieldContext,
+    derive_key,
+    key_check_value,
+    kid_of,
+    length_prefixed,
+    open_field,
+    seal_field,
+)
+from backend.app.services.key_ring import KeyRing
+
+DEK_CACHE_TTL_SECONDS: Final = 60.0
+DEK_CACHE_KEYS_MAX: Final = 1_000
+
+_KEY_FINGERPRINT_BYTES: Final = 16
+_CIPHERTEXT_FINGERPRINT_BYTES: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class WrappedDek:
+    """A data key as it lies in the database, and whose it is."""
+
+    dek_id: UUID
+    owner_id: int
+    wrapped: str = field(repr=False)
+    kcv: bytes
+
+    @property
+    def kid(self) -> str:
+        """The name of the master key that wrapped it."""
+        return kid_of(self.wrapped)
+
+
+class CryptoService:
+    """Seals and opens; remembers data keys for a minute and nothing else."""
+
+    def __init__(self, key_ring: KeyRing, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._key_ring = key_ring
+        self._deks: TTLCache[WrappedDek, bytes] = TTLCache(
+            DEK_CACHE_KEYS_MAX, DEK_CACHE_TTL_SECONDS, timer=monotonic
+        )
+        self._index_key: bytes | None = None
+
+    @staticmethod
+    def generate_key() -> str:
+        """Return a new master key in the form `ENCRYPTION_KEY` expects."""
+        return Fernet.generate_key().decode("ascii")
+
+    def unlock(self, installation: WrappedDek) -> None:
+        """Open the vault with the installation's own data key, which is drawn once and kept.
+
+        What must stay comparable through every rotation is derived from it: master keys come and
+        go, and it is wrapped anew under each like any other data key.
+
+        Raises:
+            EnvelopeError: our master keys do not open this installation.
+        """
+        dek = self._unwrap(installation)
+        self._index_key = derive_key(dek, installation.dek_id.bytes, b"strongroom/index/1")
+
+    def seal(self) -> None:
+        """Forget every data key; until the next `unlock` all use is refused."""
+        self._deks.clear()
+        self._index_key = None
+
+    def new_dek(self, owner_id: int) -> WrappedDek:
+        """Make a data key for one owner."""
+        dek_id, dek = new_id(), secrets.token_bytes(KEY_BYTES)
+        wrapped = self._key_ring.wrap(dek, dek_id, owner_id)
+        return WrappedDek(dek_id, owner_id, wrapped, key_check_value(dek))
+
+    def encrypt(self, plaintext: SecretValue, context: FieldContext, key: WrappedDek) -> str:
+        """Return the plaintext sealed for one field of one row at one revision.
+
+        Raises:
+            EnvelopeError: the text is too long or no Unicode, or the key is another row's.
+            VaultSealed: no key is in memory.
+        """
+        dek = self._dek(context, key)
+        with plaintext.reveal() as raw:
+            return seal_field(dek, context, _encoded(raw))
+
+    def decrypt(self, sealed: str, context: FieldContext, key: WrappedDek) -> SecretValue:
+        """Return the plaintext of a sealed field.
+
+        Raises:
+            EnvelopeError: it does not open in this context.
+            VaultSealed: no key is in memory.
+        """
+        raw = open_field(self._dek(context, key), context, sealed)
+        try:
+            return SecretValue(raw.decode("utf-8"))
+        except UnicodeDecodeError:
+            raise EnvelopeError from None
+
+    def key_fingerprint(self, exchange: str, api_key: str) -> bytes:
+        """Return 16 bytes that are the same for the same key of the same exchange, always.
+
+        Raises:
+            VaultSealed: no key is in memory.
+        """
+        parts = length_prefixed(exchange.encode("ascii"), _encoded(api_key))
+        return hmac.digest(self._unlocked(), parts, "sha256")[:_KEY_FINGERPRINT_BYTES]
+
+    def forget(self, key: WrappedDek) -> None:
+        """Drop one data key from memory: its row is gone."""
+        self._deks.pop(key, None)
+
+    def _dek(self, context: FieldContext, key: WrappedDek) -> bytes:
+        self._unlocked()
+        if (context.dek_id, context.owner_id) != (key.dek_id, key.owner_id):
+            raise EnvelopeError
+        # The cache's key is the whole row: a row that was tampered with is never in it.
+        dek = self._deks.get(key)
+        if dek is None:
+            dek = self._deks[key] = self._unwrap(key)
+        return dek
+
+    def _unwrap(self, key: WrappedDek) -> bytes:
+        dek = self._key_ring.unwrap(key.wrapped, key.dek_id, key.owner_id)
+        if not hmac.compare_digest(key_check_value(dek), key.kcv):
+            raise EnvelopeError
+        return dek
+
+    def _unlocked(self) -> bytes:
+        if self._index_key is None:
+            raise VaultSealed
+        return self._index_key
+
+
+def ciphertext_fingerprint(sealed: str) -> str:
+    """Return the hex by which the audit trail recognises a sealed text."""
+    return hashlib.sha256(sealed.encode("ascii")).hexdigest()[: 2 * _CIPHERTEXT_FINGERPRINT_BYTES]
+
+
+def _encoded(text: str) -> bytes:
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError:
+        # The original error would carry the text itself.
+        raise EnvelopeError from None
