@@ -1,0 +1,127 @@
+"""People as they come in, and as they may be shown: never with a password or its hash."""
+
+from datetime import datetime
+from typing import Annotated, Final
+
+from email_validator import EmailNotValidError, validate_email
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic_core import PydanticCustomError
+
+from backend.app.enums import Role
+from backend.app.schemas.fields import Request
+
+USERNAME_LENGTH_MAX: Final = 50
+EMAIL_LENGTH_MAX: Final = 100
+FULL_NAME_LENGTH_MAX: Final = 1000
+PASSWORD_LENGTH_MIN: Final = 8
+PASSWORD_LENGTH_MAX: Final = 128
+# The largest id PostgreSQL's bigint holds.
+RECORD_ID_MAX: Final = 2**63 - 1
+
+
+def _email(value: str) -> str:
+    """Return the address in the one form it is stored and compared in."""
+    try:
+        if not value.isprintable():
+            raise EmailNotValidError
+        found = validate_email(value, check_deliverability=False, allow_smtputf8=False)
+    except EmailNotValidError:
+        raise PydanticCustomError("email", "An e-mail address looks like name@domain") from None
+    stored = (found.ascii_email or found.normalized).lower()
+    if len(stored) > EMAIL_LENGTH_MAX:
+        raise PydanticCustomError("email_too_long", "At most 100 characters")
+    return stored
+
+
+def printable(value: str) -> str:
+    """Return a text without control characters, line breaks or halves of characters."""
+    if not value.isprintable():
+        raise PydanticCustomError("unprintable", "Printable characters only")
+    return value
+
+
+def _utf8(value: SecretStr) -> SecretStr:
+    raw = value.get_secret_value()
+    # Half of a surrogate pair, which JSON lets through, is no character.
+    if "\0" in raw or any("\ud800" <= character <= "\udfff" for character in raw):
+        raise PydanticCustomError("password_characters", "Holds something that is no character")
+    return value
+
+
+RecordId = Annotated[int, Field(ge=1, le=RECORD_ID_MAX)]
+Username = Annotated[
+    str,
+    Field(min_length=3, max_length=USERNAME_LENGTH_MAX, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$"),
+]
+Email = Annotated[
+    str,
+    Field(min_length=3, max_length=EMAIL_LENGTH_MAX, json_schema_extra={"format": "email"}),
+    AfterValidator(_email),
+]
+FullName = Annotated[str, Field(max_length=FULL_NAME_LENGTH_MAX), AfterValidator(printable)]
+NewPassword = Annotated[
+    SecretStr,
+    Field(min_length=PASSWORD_LENGTH_MIN, max_length=PASSWORD_LENGTH_MAX),
+    AfterValidator(_utf8),
+]
+GivenPassword = Annotated[
+    SecretStr, Field(min_length=1, max_length=PASSWORD_LENGTH_MAX), AfterValidator(_utf8)
+]
+
+
+class Registration(Request):
+    """Somebody new."""
+
+    username: Username
+    email: Email
+    password: NewPassword
+    full_name: FullName | None = None
+
+
+class UserCreate(Registration):
+    """Somebody new, entered by an administrator."""
+
+    role: Role = Role.USER
+
+
+class ProfileUpdate(Request):
+    """What to change of oneself; what is left out stays. `full_name: null` removes the name."""
+
+    email: Email | None = None
+    full_name: FullName | None = None
+
+
+class UserUpdate(ProfileUpdate):
+    """What an administrator changes of somebody; what is left out stays."""
+
+    role: Role | None = None
+    is_active: bool | None = None
+
+
+class PasswordChange(Request):
+    """A new password, and the current one as proof."""
+
+    current_password: GivenPassword
+    new_password: NewPassword
+
+
+class UserProfile(BaseModel):
+    """A person as shown."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: int
+    username: str
+    email: str
+    full_name: str | None
+    role: Role
+    is_active: bool
+    created_at: datetime
+    updated_at: datetime
+
+
+class UserPage(BaseModel):
+    """Some users, and where to go on."""
+
+    items: list[UserProfile]
+    next_cursor: str | None = Field(description="Pass it as `cursor`; null at the end")
