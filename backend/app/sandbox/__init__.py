@@ -1,0 +1,1 @@
+"""Eight exchanges on loopback to rehearse on: one world behind eight doors."""

@@ -1,0 +1,89 @@
+"""The sandbox over HTTP: `/{exchange}/...` are the eight doors, `/control` is for the user."""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from backend.app.exchanges.answers.registry import answers
+from backend.app.exchanges.registry import dialect
+from backend.app.exchanges.wire import WireRequest
+from backend.app.sandbox.accounts import EXCHANGES, SeededAccount, seeded_accounts
+from backend.app.sandbox.control import Control
+from backend.app.sandbox.door import Door
+from backend.app.sandbox.world import SandboxWorld
+
+BODY_MAX_BYTES: Final = 1024 * 1024
+
+
+def create_sandbox_app(
+    seed: bytes, now_ms: Callable[[], int], exchanges: tuple[str, ...] = EXCHANGES
+) -> ASGIApp:
+    """Build the sandbox: one world, one door per exchange, all derived from the seed."""
+    accounts = seeded_accounts(seed, now_ms())
+    world = SandboxWorld(seed, now_ms, accounts)
+    doors = [
+        Mount(f"/{exchange}", app=_HttpDoor(f"/{exchange}", _door(exchange, world, accounts)))
+        for exchange in exchanges
+    ]
+    control = Control(accounts)
+    return Starlette(
+        routes=[Route("/control/accounts", control.list_accounts, methods=["GET"]), *doors]
+    )
+
+
+def _door(exchange: str, world: SandboxWorld, accounts: Sequence[SeededAccount]) -> Door:
+    own = [account for account in accounts if account.exchange == exchange]
+    return Door(dialect(exchange), answers(exchange), world, own)
+
+
+class _HttpDoor:
+    """Takes requests off the wire and puts answers on it. Knows no exchange's words."""
+
+    def __init__(self, prefix: str, door: Door) -> None:
+        self._prefix = prefix
+        self._door = door
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one HTTP request; the sandbox has no WebSocket."""
+        if scope["type"] != "http":
+            await send({"type": "websocket.close"})
+            return
+        request = Request(scope, receive)
+        try:
+            body = await _bounded_body(request)
+        except ClientDisconnect:
+            return
+        if body is None:
+            await Response("Payload Too Large", 413)(scope, receive, send)
+            return
+        caller_address = request.client.host if request.client else ""
+        answer = self._door.answer(self._wire_request(scope, body), caller_address)
+        await Response(answer.body, answer.status, dict(answer.headers))(scope, receive, send)
+
+    def _wire_request(self, scope: Scope, body: bytes) -> WireRequest:
+        # The raw path, because some exchanges sign it as it travelled.
+        raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
+        return WireRequest(
+            method=scope["method"],
+            path=raw_path.decode("latin-1").removeprefix(self._prefix) or "/",
+            query=scope["query_string"].decode("latin-1"),
+            headers={
+                name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
+            },
+            body=body,
+        )
+
+
+async def _bounded_body(request: Request) -> bytes | None:
+    """Return the body, or None for one that is over the limit: the rest is not read."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > BODY_MAX_BYTES:
+            return None
+    return bytes(body)

@@ -1,0 +1,141 @@
+"""One exchange's door: what happens to a request once it has left the socket.
+
+A request is judged in the exchange's order: is there such a path, who is the key, what has become
+of it, may it come from there, is it signed right, may it do this. Only then is it answered.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+from backend.app.exchanges.answers.base import Answers, Call, Handler, OrderRefused
+from backend.app.exchanges.answers.rendering import json_body
+from backend.app.exchanges.dialects.base import Dialect
+from backend.app.exchanges.reasons import Reason
+from backend.app.exchanges.wire import Right, WireAnswer, WireRequest
+from backend.app.sandbox.accounts import SeededAccount
+from backend.app.sandbox.not_found import not_found
+from backend.app.sandbox.world import SandboxWorld
+
+PARAMETERS_MAX: Final = 100
+_JSON: Final = {"content-type": "application/json;charset=utf-8"}
+_FORM: Final = "application/x-www-form-urlencoded"
+
+
+class Door:
+    """One exchange, served from the shared world."""
+
+    def __init__(
+        self,
+        dialect: Dialect,
+        answers: Answers,
+        world: SandboxWorld,
+        accounts: Sequence[SeededAccount],
+    ) -> None:
+        self._dialect = dialect
+        self._answers = answers
+        self._world = world
+        self._accounts = {account.keys.api_key: account for account in accounts}
+        self._handlers = _Routes(answers.handlers())
+
+    def answer(self, request: WireRequest, caller_address: str) -> WireAnswer:
+        """Answer one request as the exchange would."""
+        right = self._dialect.right_needed(request)
+        if right is Right.UNLISTED:
+            return not_found(self._dialect.exchange, request)
+        account: SeededAccount | None = None
+        if right is not Right.PUBLIC:
+            account = self._accounts.get(self._dialect.api_key_in(request) or "")
+            reason = self._refusal(request, account, caller_address, right)
+            if reason is not None:
+                return self._dialect.render_refusal(reason, request, caller_address)
+        handler, names = self._handlers.find(request)
+        if handler is None:
+            return not_found(self._dialect.exchange, request)
+        try:
+            body = handler(self._call(request, account, names))
+        except OrderRefused as refused:
+            status, body = self._answers.render_order_refused(refused.rule)
+            return WireAnswer(status, json_body(body), _JSON)
+        return WireAnswer(200, json_body(body), _JSON)
+
+    def _refusal(
+        self,
+        request: WireRequest,
+        account: SeededAccount | None,
+        caller_address: str,
+        right: Right,
+    ) -> Reason | None:
+        if account is None:
+            return Reason.INVALID_KEY
+        now_ms = self._world.now_ms()
+        if account.expires_at is not None and account.expires_at.timestamp() * 1000 <= now_ms:
+            return Reason.KEY_EXPIRED
+        if account.refusal is not None:
+            return account.refusal
+        if account.ip_addresses and caller_address not in account.ip_addresses:
+            return Reason.IP_NOT_ALLOWED
+        reason = self._dialect.check(request, account.keys, now_ms)
+        if reason is None and right is not Right.KEY and right not in account.rights:
+            return Reason.PERMISSION_MISSING
+        return reason
+
+    def _call(
+        self, request: WireRequest, account: SeededAccount | None, names: Mapping[str, str]
+    ) -> Call:
+        is_form = request.headers.get("content-type", "").startswith(_FORM)
+        return Call(
+            request=request,
+            world=self._world,
+            account_id=account.account_id if account else "",
+            api_key=account.keys.api_key if account else "",
+            query=_parameters(request.query),
+            form=_parameters(_text(request.body)) if is_form else {},
+            json=None if is_form else _parsed(request.body),
+            path=names,
+        )
+
+
+class _Routes:
+    """Handlers by method and path; `{name}` stands for one path segment."""
+
+    def __init__(self, handlers: Mapping[tuple[str, str], Handler]) -> None:
+        self._exact = {line: found for line, found in handlers.items() if "{" not in line[1]}
+        self._patterns = [
+            (method, re.compile(re.sub(r"\{([a-z_]+)\}", r"(?P<\1>[^/]+)", path)), handler)
+            for (method, path), handler in handlers.items()
+            if "{" in path
+        ]
+
+    def find(self, request: WireRequest) -> tuple[Handler | None, Mapping[str, str]]:
+        exact = self._exact.get((request.method, request.path))
+        if exact is not None:
+            return exact, {}
+        for method, pattern, handler in self._patterns:
+            found = pattern.fullmatch(request.path)
+            if found and method == request.method:
+                return handler, found.groupdict()
+        return None, {}
+
+
+def _parameters(text: str) -> Mapping[str, str]:
+    try:
+        return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=PARAMETERS_MAX))
+    except ValueError:
+        raise OrderRefused("bad_number") from None
+
+
+def _text(body: bytes) -> str:
+    return body.decode("utf-8", "replace")
+
+
+def _parsed(body: bytes) -> Any:
+    if not body:
+        return None
+    try:
+        return json.loads(body, parse_float=Decimal)
+    except (ValueError, ArithmeticError, RecursionError):
+        raise OrderRefused("bad_number") from None

@@ -1,0 +1,72 @@
+"""The sandbox on a real loopback port, for every test that speaks to an exchange.
+
+with running_sandbox(now_ms=clock) as sandbox:
+    sandbox.url("okx"), sandbox.account("okx", "full").keys
+"""
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import uvicorn
+
+from backend.app.sandbox.accounts import EXCHANGES, SeededAccount, seeded_accounts
+from backend.app.sandbox.app import create_sandbox_app
+
+SEED = b"a seed for tests, not for keeping"
+_START_SECONDS_MAX = 20.0
+
+
+def real_now_ms() -> int:
+    """Return the present in Unix milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True)
+class RunningSandbox:
+    """Where the sandbox listens, and who has an account there."""
+
+    base_url: str
+    accounts: tuple[SeededAccount, ...]
+
+    def url(self, exchange: str) -> str:
+        """Return what stands for an exchange's scheme and host."""
+        return f"{self.base_url}/{exchange}"
+
+    def account(self, exchange: str, name: str) -> SeededAccount:
+        """Return a seeded account by its name."""
+        return next(a for a in self.accounts if (a.exchange, a.name) == (exchange, name))
+
+
+@contextmanager
+def running_sandbox(
+    now_ms: Callable[[], int] = real_now_ms, exchanges: tuple[str, ...] = EXCHANGES
+) -> Iterator[RunningSandbox]:
+    """Serve the sandbox by uvicorn in a thread of its own until the block ends."""
+    app = create_sandbox_app(SEED, now_ms, exchanges)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off"))
+        thread = threading.Thread(
+            target=lambda: asyncio.run(server.serve(sockets=[listener])), name="sandbox"
+        )
+        thread.start()
+        try:
+            _await_start(server, thread)
+            accounts = tuple(seeded_accounts(SEED, now_ms()))
+            yield RunningSandbox(f"http://127.0.0.1:{port}", accounts)
+        finally:
+            server.should_exit = True
+            thread.join(_START_SECONDS_MAX)
+
+
+def _await_start(server: uvicorn.Server, thread: threading.Thread) -> None:
+    deadline = time.monotonic() + _START_SECONDS_MAX
+    while not server.started:
+        if not thread.is_alive() or time.monotonic() > deadline:
+            raise RuntimeError("the sandbox did not start")
+        time.sleep(0.01)
