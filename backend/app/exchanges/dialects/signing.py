@@ -54,12 +54,19 @@ def raw_pairs(query: str) -> list[tuple[str, str]]:
     ]
 
 
+def decoded_pairs(query: str) -> list[tuple[str, str]]:
+    """Split a query and decode its names and values."""
+    return [(unquote_plus(name), unquote_plus(value)) for name, value in raw_pairs(query)]
+
+
 def parameter(query: str, name: str) -> str | None:
     """Return the decoded value of the first parameter of this name, or None."""
-    for raw_name, raw_value in raw_pairs(query):
-        if unquote_plus(raw_name) == name:
-            return unquote_plus(raw_value)
-    return None
+    return next((value for found, value in decoded_pairs(query) if found == name), None)
+
+
+def count_of(query: str, name: str) -> int:
+    """Count the parameters of this name."""
+    return sum(found == name for found, _ in decoded_pairs(query))
 
 
 def without(query: str, *names: str) -> str:
