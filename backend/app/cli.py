@@ -1,8 +1,9 @@
 """The command `strongroom`. Imports stay inside the verbs, so that help answers at once."""
 
 import asyncio
+from collections.abc import Coroutine
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -16,7 +17,7 @@ app = typer.Typer(
 
 
 class ServedRole(StrEnum):
-    """Roles a process can be started in."""
+    """The roles of `main.AppRole`, repeated because help must not wait for that import."""
 
     API = "api"
     SANDBOX = "sandbox"
@@ -25,9 +26,10 @@ class ServedRole(StrEnum):
 @app.command()
 def up() -> None:
     """Run everything on this machine, with a PostgreSQL of its own unless DATABASE_URL is set."""
+    from backend.app.greeting import greet
     from backend.app.launch import run_everything
 
-    _run(run_everything())
+    _run(run_everything(greet))
 
 
 @app.command()
@@ -35,9 +37,11 @@ def serve(
     role: Annotated[ServedRole, typer.Option(help="What this process serves.")],
 ) -> None:
     """Run one role, on the database in DATABASE_URL."""
+    from backend.app.greeting import greet
     from backend.app.launch import run_role
+    from backend.app.main import AppRole
 
-    _run(run_role(role.value))
+    _run(run_role(AppRole(role.value), greet))
 
 
 @app.command()
@@ -71,12 +75,12 @@ def rehearse(
     _run(run(url, sandbox_url))
 
 
-def _run(work: "asyncio.Future[int] | object") -> None:
+def _run(work: Coroutine[Any, Any, int]) -> None:
     """Run one verb; what the user can mend is told in a line, without a traceback."""
     from backend.app.errors import ConfigurationError, StrongroomError
 
     try:
-        raise typer.Exit(asyncio.run(work))  # type: ignore[arg-type]
+        raise typer.Exit(asyncio.run(work))
     except ConfigurationError as error:
         typer.echo(f"strongroom: {error}", err=True)
         raise typer.Exit(2) from None

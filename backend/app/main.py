@@ -1,7 +1,5 @@
 """Apps by role: which routers and middleware each process serves."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from enum import StrEnum
 from importlib.metadata import version
 
@@ -17,9 +15,10 @@ from backend.app.routes.problems import install_problem_handlers
 
 
 class AppRole(StrEnum):
-    """The roles that serve the house's own HTTP."""
+    """The roles a process can serve HTTP in."""
 
     API = "api"
+    SANDBOX = "sandbox"
 
 
 _V1 = "/api/v1"
@@ -42,7 +41,6 @@ def create_app(role: AppRole, container: Container) -> FastAPI:
         docs_url="/docs" if settings.docs_enabled else None,
         redoc_url=None,
         openapi_url="/openapi.json" if settings.docs_enabled else None,
-        lifespan=_lifespan,
     )
     app.state.container = container
     app.include_router(health_routes.router)
@@ -59,19 +57,7 @@ def create_app(role: AppRole, container: Container) -> FastAPI:
             allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
             allow_headers=["Authorization", "Content-Type", "Idempotency-Key"],
         )
-    app.add_middleware(
-        BodyLimit, limit_bytes=settings.body_limit_bytes, clock=container.clock
-    )
+    app.add_middleware(BodyLimit, limit_bytes=settings.body_limit_bytes, clock=container.clock)
     app.add_middleware(RequestContext, clock=container.clock)
     refuse_undeclared_routes(app)
     return app
-
-
-@asynccontextmanager
-async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    container: Container = app.state.container
-    await container.start()
-    try:
-        yield
-    finally:
-        await container.stop()

@@ -1,0 +1,163 @@
+"""Bringing processes up and down: one role, or all of them on one machine."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from starlette.types import ASGIApp
+
+from backend.app.config import Settings, home_directory
+from backend.app.container import Container
+from backend.app.embedded.supervisor import EmbeddedPostgres
+from backend.app.enums import Environment
+from backend.app.errors import ConfigurationError
+from backend.app.first_start import ensure_secrets
+from backend.app.logs import configure_logging
+from backend.app.main import AppRole, create_app
+from backend.app.migrations import migrate
+from backend.app.sandbox.app import create_sandbox_app
+from backend.app.serving import Served, listening, serve
+
+Greeting = Callable[[list[Served], str | None], None]
+
+_DATABASE_HOME: Final = "postgres"
+_DOTENV: Final = Path(".env")
+
+
+async def run_everything(greet: Greeting) -> int:
+    """Run all roles in this process until it is told to stop; `greet` once they serve.
+
+    The greeting is handed the administrator's password at the very first start, and only then.
+    """
+    home = home_directory()
+    settings = Settings.load(ensure_secrets(home), _DOTENV)
+    configure_logging(settings.server)
+    async with AsyncExitStack() as stack:
+        # Ports first: a taken one is told before a database is started.
+        api = stack.enter_context(_port(settings, AppRole.API))
+        served = []
+        if settings.exchange.exchange_mode is Environment.SANDBOX:
+            sandbox = stack.enter_context(_port(settings, AppRole.SANDBOX))
+            settings = _with_sandbox_at(settings, sandbox)
+            served.append(Served(AppRole.SANDBOX, _sandbox_app(settings), sandbox))
+        url = await stack.enter_async_context(_database(settings, home))
+        await asyncio.to_thread(migrate, url)
+        container = await stack.enter_async_context(_running(settings, url))
+        password = await container.users.ensure_administrator()
+        served.insert(0, Served(AppRole.API, create_app(AppRole.API, container), api))
+        await serve(
+            served,
+            settings.server,
+            on_ready=lambda: greet(served, password),
+            on_stop=container.health.drain,
+        )
+    return 0
+
+
+async def run_role(role: AppRole, greet: Greeting) -> int:
+    """Run one role until it is told to stop; all but the sandbox need DATABASE_URL."""
+    settings = Settings.load(_DOTENV)
+    configure_logging(settings.server)
+    async with AsyncExitStack() as stack:
+        listener = stack.enter_context(_port(settings, role))
+        if role is AppRole.SANDBOX:
+            app, on_stop = _sandbox_app(settings), _nothing
+        else:
+            url = configured_url(settings)
+            container = await stack.enter_async_context(_running(settings, url))
+            app, on_stop = create_app(role, container), container.health.drain
+        served = [Served(role, app, listener)]
+        await serve(served, settings.server, on_ready=lambda: greet(served, None), on_stop=on_stop)
+    return 0
+
+
+async def migrate_configured() -> int:
+    """Bring the configured database to the newest form."""
+    settings = Settings.load(_DOTENV)
+    configure_logging(settings.server)
+    await asyncio.to_thread(migrate, configured_url(settings))
+    return 0
+
+
+async def reset_password(username: str) -> int:
+    """Give a user a new random password and print it, this once.
+
+    Works on the configured database, or on the one `up` keeps while `up` is not running.
+    """
+    home = home_directory()
+    settings = Settings.load(ensure_secrets(home), _DOTENV)
+    configure_logging(settings.server)
+    async with _database(settings, home) as url, _running(settings, url) as container:
+        print(await container.users.reset_password(username))  # noqa: T201 - the verb's result
+    return 0
+
+
+def configured_url(settings: Settings) -> str:
+    """Return the address of the database.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    url = settings.database.database_url
+    if url is None:
+        raise ConfigurationError(
+            "DATABASE_URL is not set. Expected form: "
+            "postgresql://USER:PASSWORD@HOST:5432/DATABASE. "
+            "To run without a database server of your own: strongroom up"
+        )
+    return url.get_secret_value()
+
+
+@asynccontextmanager
+async def _database(settings: Settings, home: Path) -> AsyncIterator[str]:
+    if settings.database.database_url is not None:
+        yield configured_url(settings)
+        return
+    postgres = EmbeddedPostgres(home / _DATABASE_HOME)
+    url = await postgres.start()
+    try:
+        yield url
+    finally:
+        await postgres.stop()
+
+
+@asynccontextmanager
+async def _running(settings: Settings, url: str) -> AsyncIterator[Container]:
+    container = Container(settings, url)
+    try:
+        await container.start()
+        yield container
+    finally:
+        await container.stop()
+
+
+def _port(settings: Settings, role: AppRole) -> AbstractContextManager[socket.socket]:
+    ports = {
+        AppRole.API: (settings.server.api_port, "API_PORT"),
+        AppRole.SANDBOX: (settings.server.sandbox_port, "SANDBOX_PORT"),
+    }
+    return listening(settings.server.bind_host, *ports[role])
+
+
+def _with_sandbox_at(settings: Settings, listener: socket.socket) -> Settings:
+    """Point exchange traffic at the sandbox of this very process, whatever port it got."""
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    return replace(settings, exchange=settings.exchange.model_copy(update={"sandbox_url": url}))
+
+
+def _sandbox_app(settings: Settings) -> ASGIApp:
+    seed = settings.exchange.sandbox_seed
+    if seed is None:
+        raise ConfigurationError(
+            "SANDBOX_SEED is not set: the sandbox makes its accounts' keys from it. "
+            "Make one with: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
+        )
+    return create_sandbox_app(seed.get_secret_value())
+
+
+def _nothing() -> None:
+    """Stop without further ado."""

@@ -1,0 +1,149 @@
+"""SQL for the vault. Every query names the owner; none commits."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final, NoReturn
+
+from sqlalchemy import delete, exists, func, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from backend.app.database import constraint_of
+from backend.app.errors import CredentialChanged, CredentialExists, CredentialNotFound
+from backend.app.models.api_credential import CREDENTIAL_IDS, ApiCredential
+
+_ONE_KEY_ONCE: Final = "uq_user_exchange_key"
+
+
+class CredentialRepository:
+    """Credentials as one user may see them."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def next_id(self) -> int:
+        """Draw the id of a credential to come: its secrets are sealed under it."""
+        return await self._session.scalar(select(CREDENTIAL_IDS.next_value())) or 0
+
+    async def get(self, owner_id: int, credential_id: int) -> ApiCredential:
+        """Return one credential of this owner.
+
+        Raises:
+            CredentialNotFound: absent, or another user's.
+        """
+        found = await self._session.scalar(
+            select(ApiCredential).where(
+                ApiCredential.user_id == owner_id, ApiCredential.id == credential_id
+            )
+        )
+        if found is None:
+            raise CredentialNotFound
+        return found
+
+    async def list(self, owner_id: int) -> list[ApiCredential]:
+        """Return the owner's credentials, oldest first. `count` bounds how many there can be."""
+        found = await self._session.scalars(
+            select(ApiCredential)
+            .where(ApiCredential.user_id == owner_id)
+            .order_by(ApiCredential.id)
+        )
+        return list(found)
+
+    async def count(self, owner_id: int) -> int:
+        """Return how many credentials the owner holds."""
+        counted = await self._session.scalar(
+            select(func.count()).where(ApiCredential.user_id == owner_id)
+        )
+        return counted or 0
+
+    async def holds(self, owner_id: int, exchange: str, api_key: str) -> bool:
+        """Say whether the owner has bound this very key."""
+        return bool(
+            await self._session.scalar(
+                select(
+                    exists().where(
+                        ApiCredential.user_id == owner_id,
+                        ApiCredential.exchange_name == exchange,
+                        ApiCredential.api_key == api_key,
+                    )
+                )
+            )
+        )
+
+    async def add(self, credential: ApiCredential) -> None:
+        """Store a new credential.
+
+        Raises:
+            CredentialExists: the owner has bound this key already.
+        """
+        self._session.add(credential)
+        try:
+            await self._session.flush()
+        except IntegrityError as error:
+            _translate(error)
+        await self._session.refresh(credential)
+
+    async def replace(self, seen: ApiCredential, values: Mapping[str, Any]) -> ApiCredential:
+        """Write new values over the credential in `seen`, unless it changed since it was read.
+
+        Raises:
+            CredentialChanged: replaced or deleted since it was read.
+            CredentialExists: the owner has bound the new key already.
+        """
+        try:
+            replaced: ApiCredential | None = await self._session.scalar(
+                update(ApiCredential).where(*_still(seen)).values(**values).returning(ApiCredential)
+            )
+        except IntegrityError as error:
+            _translate(error)
+        if replaced is None:
+            raise CredentialChanged("The credential changed while this change was being made.")
+        return replaced
+
+    async def stamp_verified(
+        self, seen: ApiCredential, at: datetime, has_trading_permission: bool | None
+    ) -> None:
+        """Record that the key pair in `seen` worked, unless it is no longer the stored one.
+
+        Raises:
+            CredentialChanged: replaced or deleted since it was read.
+        """
+        stamped = await self._session.execute(
+            update(ApiCredential)
+            .where(*_still(seen))
+            .values(last_verified_at=at, has_trading_permission=has_trading_permission)
+            .returning(ApiCredential.id)
+        )
+        if stamped.one_or_none() is None:
+            raise CredentialChanged("The credential changed while the exchange was answering.")
+
+    async def delete(self, owner_id: int, credential_id: int) -> ApiCredential:
+        """Remove a credential for good, and return what it was.
+
+        Raises:
+            CredentialNotFound: absent, or another user's.
+        """
+        removed: ApiCredential | None = await self._session.scalar(
+            delete(ApiCredential)
+            .where(ApiCredential.user_id == owner_id, ApiCredential.id == credential_id)
+            .returning(ApiCredential)
+        )
+        if removed is None:
+            raise CredentialNotFound
+        return removed
+
+
+def _still(seen: ApiCredential) -> tuple[Any, ...]:
+    # Every sealing yields a new token, so the tokens are their own version number.
+    return (
+        ApiCredential.user_id == seen.user_id,
+        ApiCredential.id == seen.id,
+        ApiCredential.encrypted_api_secret == seen.encrypted_api_secret,
+        ApiCredential.encrypted_passphrase.is_not_distinct_from(seen.encrypted_passphrase),
+    )
+
+
+def _translate(error: IntegrityError) -> NoReturn:
+    if constraint_of(error) == _ONE_KEY_ONCE:
+        raise CredentialExists from None
+    raise error

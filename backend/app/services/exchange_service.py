@@ -1,0 +1,168 @@
+"""What the exchanges say, turned into verdicts a person can act on.
+
+A tool below the use cases: it holds no transaction and stores nothing.
+"""
+
+from decimal import Decimal
+from typing import Final, Protocol
+
+from backend.app.clock import Clock
+from backend.app.enums import Environment, Known
+from backend.app.errors import ExchangeThrottled, ExchangeUnreachable, Unprocessable
+from backend.app.exchanges.connector import ExchangeKeys, Verification
+from backend.app.exchanges.key_information import Balance, KeyInformation
+from backend.app.exchanges.reasons import Reason, Refusal, Standing
+from backend.app.exchanges.refusals import advice, sentence
+from backend.app.exchanges.registry import SUPPORTED, profile, resolve
+from backend.app.money import plain
+from backend.app.schemas.exchange_schemas import (
+    AccountInfo,
+    AssetBalance,
+    KeyRights,
+    SupportedExchange,
+    Verdict,
+)
+
+_BALANCES_SHOWN_MAX: Final = 200
+_RETRY_AFTER_SECONDS: Final = 30
+
+
+class ExchangeConnector(Protocol):
+    """The one border to the exchanges, as this service uses it."""
+
+    async def verify(self, exchange: str, keys: ExchangeKeys) -> Verification:
+        """Try a key pair and return what the exchange said."""
+
+    async def balances(self, exchange: str, keys: ExchangeKeys) -> tuple[Balance, ...]:
+        """Return the spot balances of the account behind a key pair."""
+
+
+class ExchangeService:
+    """Asks the eight exchanges; every exchange through one interface."""
+
+    def __init__(self, connector: ExchangeConnector, environment: Environment, now: Clock) -> None:
+        self._connector = connector
+        self._environment = environment
+        self._now = now
+
+    @staticmethod
+    def get_supported_exchanges() -> list[SupportedExchange]:
+        """Return the eight, with what each needs."""
+        return [_supported(exchange) for exchange in SUPPORTED]
+
+    @staticmethod
+    def accept(exchange_name: str, has_passphrase: bool) -> str:
+        """Return the canonical id, if what came with the name is what the exchange needs.
+
+        Raises:
+            ExchangeUnknown: none of the eight.
+            Unprocessable: the passphrase is missing, or one too many.
+        """
+        wanted = profile(resolve(exchange_name))
+        if wanted.needs_passphrase and not has_passphrase:
+            raise _passphrase_problem("missing", f"{wanted.name} needs the key's passphrase.")
+        if has_passphrase and not wanted.needs_passphrase:
+            raise _passphrase_problem("surplus", f"{wanted.name} keys have no passphrase.")
+        return wanted.exchange.value
+
+    async def verify_credentials(self, exchange: str, keys: ExchangeKeys) -> Verdict:
+        """Ask an exchange what a key pair is worth, now.
+
+        Raises:
+            ExchangeUnreachable: no answer, or none that says anything of the key.
+            ExchangeThrottled: the exchange asks us to slow down.
+        """
+        found = await self._connector.verify(exchange, keys)
+        if found.refusal is not None and found.refusal.standing is Standing.NO_VERDICT:
+            raise _no_verdict(exchange, found.refusal)
+        return self._verdict(exchange, found)
+
+    async def get_account_balance(self, exchange: str, keys: ExchangeKeys) -> list[AssetBalance]:
+        """Return the spot balances behind a key pair, as decimal strings.
+
+        Raises:
+            ExchangeUnreachable: no usable answer.
+            ExchangeThrottled: the exchange asks us to slow down.
+        """
+        return [_asset(balance) for balance in await self._connector.balances(exchange, keys)]
+
+    def _verdict(self, exchange: str, found: Verification) -> Verdict:
+        refusal, known = found.refusal, found.key_information
+        return Verdict(
+            exchange_name=exchange,
+            environment=self._environment,
+            is_valid=refusal is None,
+            standing=refusal.standing if refusal else None,
+            has_trading_permission=_yes_or_no(known.can_trade) if known and not refusal else None,
+            reason=refusal.reason if refusal else None,
+            error_message=sentence(refusal.reason) if refusal else None,
+            advice=advice(exchange, refusal.reason, refusal.seen_address) if refusal else None,
+            exchange_code=refusal.code if refusal else None,
+            seen_address=refusal.seen_address if refusal else None,
+            rights=_rights(known) if known else None,
+            account_info=None if refusal else _account(known, found.balances or ()),
+            checked_at=self._now(),
+            latency_ms=found.latency_ms,
+        )
+
+
+def _no_verdict(exchange: str, refusal: Refusal) -> ExchangeUnreachable | ExchangeThrottled:
+    kind = ExchangeThrottled if refusal.reason is Reason.RATE_LIMITED else ExchangeUnreachable
+    return kind(
+        f"{sentence(refusal.reason)} {advice(exchange, refusal.reason)}",
+        facts={"exchange_name": exchange, "reason": refusal.reason, "exchange_code": refusal.code},
+        retry_after_seconds=_RETRY_AFTER_SECONDS,
+    )
+
+
+def _passphrase_problem(kind: str, message: str) -> Unprocessable:
+    error = {"loc": ["body", "passphrase"], "type": f"passphrase_{kind}", "msg": message}
+    return Unprocessable(message, facts={"errors": [error]})
+
+
+def _supported(exchange: str) -> SupportedExchange:
+    known = profile(exchange)
+    return SupportedExchange(
+        id=exchange,
+        name=known.name,
+        aliases=list(known.aliases),
+        needs_passphrase=known.needs_passphrase,
+        key_page=known.key_page,
+        rights_to_tick=list(known.rights_to_tick),
+    )
+
+
+def _yes_or_no(known: Known) -> bool | None:
+    return None if known is Known.UNKNOWN else known is Known.YES
+
+
+def _rights(known: KeyInformation) -> KeyRights:
+    return KeyRights(
+        can_read=known.can_read,
+        can_trade=known.can_trade,
+        can_withdraw=known.can_withdraw,
+        can_transfer=known.can_transfer,
+        ip_restricted=known.ip_restricted,
+        ip_addresses=list(known.ip_addresses) if known.ip_addresses is not None else None,
+        expires_at=known.expires_at,
+    )
+
+
+def _account(known: KeyInformation | None, balances: tuple[Balance, ...]) -> AccountInfo:
+    # Hundreds of dust balances are common; the largest names first would need prices.
+    held = sorted((b for b in balances if b.total > Decimal(0)), key=lambda b: b.asset)
+    return AccountInfo(
+        owner_uid=known.owner_uid if known else None,
+        is_sub_account=known.is_sub_account if known else Known.UNKNOWN,
+        balances=[_asset(balance) for balance in held[:_BALANCES_SHOWN_MAX]],
+        balances_left_out=max(0, len(held) - _BALANCES_SHOWN_MAX),
+    )
+
+
+def _asset(balance: Balance) -> AssetBalance:
+    return AssetBalance(
+        asset=balance.asset,
+        available=plain(balance.available),
+        locked=plain(balance.locked),
+        total=plain(balance.total),
+    )

@@ -1,0 +1,128 @@
+"""Several apps in one event loop, each on a socket of its own, stopped together."""
+
+import asyncio
+import signal
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from backend.app.config import ServerSettings
+from backend.app.errors import ConfigurationError
+
+_BACKLOG: Final = 2048
+_STARTED_POLL_SECONDS: Final = 0.01
+
+
+@dataclass(frozen=True)
+class Served:
+    """One app on one listening socket."""
+
+    name: str
+    app: ASGIApp
+    listener: socket.socket
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        host, port = self.listener.getsockname()[:2]
+        return f"http://{host}:{port}"
+
+
+@contextmanager
+def listening(host: str, port: int, variable: str) -> Iterator[socket.socket]:
+    """Take a port before anything else is started.
+
+    Raises:
+        ConfigurationError: the port is taken or may not be used; the text names `variable`.
+    """
+    try:
+        listener = socket.create_server((host, port), backlog=_BACKLOG)
+    except OSError as error:
+        raise ConfigurationError(
+            f"Port {port} on {host} cannot be used ({error.strerror}). "
+            f"Stop what holds it, or set {variable} to another port."
+        ) from None
+    with listener:
+        listener.setblocking(False)
+        yield listener
+
+
+async def serve(
+    served: Sequence[Served],
+    settings: ServerSettings,
+    *,
+    on_ready: Callable[[], None],
+    on_stop: Callable[[], None],
+) -> None:
+    """Serve until SIGINT or SIGTERM, then let requests under way finish.
+
+    A second signal does not wait for them. If one app ends by itself, all end.
+    """
+    servers = [_Server(_config(one, settings)) for one in served]
+    stop = asyncio.Event()
+    with _signals(stop, servers):
+        running = [
+            asyncio.create_task(server.serve(sockets=[one.listener]), name=one.name)
+            for server, one in zip(servers, served, strict=True)
+        ]
+        stopping = asyncio.create_task(stop.wait())
+        await _until_started(servers, running)
+        on_ready()
+        await asyncio.wait([*running, stopping], return_when=asyncio.FIRST_COMPLETED)
+        on_stop()
+        stopping.cancel()
+        for server in servers:
+            server.should_exit = True
+        await asyncio.gather(*running)
+
+
+class _Server(uvicorn.Server):
+    """A server among several: signals belong to all of them together."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _config(one: Served, settings: ServerSettings) -> uvicorn.Config:
+    return uvicorn.Config(
+        one.app,
+        # Our own logging is configured already; uvicorn's access log would print URLs.
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        timeout_graceful_shutdown=settings.shutdown_grace_seconds,
+    )
+
+
+async def _until_started(
+    servers: Sequence[_Server], running: Sequence["asyncio.Task[None]"]
+) -> None:
+    while not all(server.started for server in servers):
+        if any(task.done() for task in running):
+            return
+        await asyncio.sleep(_STARTED_POLL_SECONDS)
+
+
+@contextmanager
+def _signals(stop: asyncio.Event, servers: Sequence[_Server]) -> Iterator[None]:
+    def asked() -> None:
+        if stop.is_set():
+            for server in servers:
+                server.force_exit = True
+        stop.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, asked)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
