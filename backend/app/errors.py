@@ -160,6 +160,13 @@ class TooManyCredentials(Conflict):
     title = "No room for another credential"
 
 
+class CredentialOfOtherEnvironment(Conflict):
+    """A sandbox key asked to reach a live exchange, or the other way round."""
+
+    slug = "credential-of-other-environment"
+    title = "This key belongs to the other environment"
+
+
 class CredentialRefused(BadRequest):
     """The exchange refused the key; `facts` say the reason and the advice."""
 

@@ -9,8 +9,14 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from backend.app.database import constraint_of
-from backend.app.errors import CredentialChanged, CredentialExists, CredentialNotFound
+from backend.app.errors import (
+    CredentialChanged,
+    CredentialExists,
+    CredentialNotFound,
+    Unauthenticated,
+)
 from backend.app.models.api_credential import CREDENTIAL_IDS, ApiCredential
+from backend.app.models.user import User
 
 _ONE_KEY_ONCE: Final = "uq_user_exchange_key"
 
@@ -48,6 +54,19 @@ class CredentialRepository:
             .order_by(ApiCredential.id)
         )
         return list(found)
+
+    async def hold_owner(self, owner_id: int) -> None:
+        """Let no other block count or add credentials of this owner until this one ends.
+
+        Raises:
+            Unauthenticated: the owner is gone.
+        """
+        # NO KEY: rows that point at the user may still be written meanwhile.
+        held = await self._session.scalar(
+            select(User.id).where(User.id == owner_id).with_for_update(key_share=True)
+        )
+        if held is None:
+            raise Unauthenticated
 
     async def count(self, owner_id: int) -> int:
         """Return how many credentials the owner holds."""
