@@ -1,0 +1,158 @@
+"""The only door to an exchange: asks what a key holds and may do, and reports facts.
+
+CCXT signs, `Outbound` carries, the dialect reads. The verdict rests on the raw answer alone:
+success is what the dialect recognises as this exchange's success, a refusal is what the exchange
+says in its own codes, and everything else is no verdict. CCXT's `fetch_balance` is one request with
+a detour: it first loads markets, calls an HTML page an empty account and keeps numbers as floats.
+The same request is made here through CCXT's implicit method, without the detour.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import yarl
+
+from backend.app.clock import Clock, utc_now
+from backend.app.enums import Environment
+from backend.app.errors import ConfigurationError, ExchangeThrottled, ExchangeUnreachable
+from backend.app.exchanges.ccxt_client import CcxtClients
+from backend.app.exchanges.ccxt_profiles import CCXT_PROFILES
+from backend.app.exchanges.inquiry import Inquiry
+from backend.app.exchanges.key_information import Balance
+from backend.app.exchanges.outbound import Outbound, OutboundLimits
+from backend.app.exchanges.reasons import Reason, Refusal, Standing
+from backend.app.exchanges.registry import resolve
+from backend.app.exchanges.verification import ExchangeKeys, KeyRefused, Verification
+from backend.app.exchanges.wire import SigningKeys
+
+_TOO_LATE: Final = Refusal(Reason.EXCHANGE_UNAVAILABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectorSettings:
+    """Which world the connector talks to, and how long one question may take in all."""
+
+    mode: Environment
+    sandbox_url: str
+    limits: OutboundLimits = field(default_factory=OutboundLimits)
+    question_seconds: float = 15.0
+
+
+class Connector:
+    """Asks the eight exchanges. Built once; opens connections and loads CCXT when first asked."""
+
+    def __init__(
+        self,
+        settings: ConnectorSettings,
+        clock: Clock = utc_now,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        sandboxed = settings.mode is Environment.SANDBOX
+        self._question_seconds = settings.question_seconds
+        self._clients = CcxtClients(settings.sandbox_url if sandboxed else None)
+        self._outbound = Outbound(allowed_origins(settings), settings.limits, monotonic)
+        self._clock = clock
+        self._monotonic = monotonic
+
+    async def verify(self, exchange: str, keys: ExchangeKeys) -> Verification:
+        """Ask an exchange for a key's balance and rights. An exchange's misbehaviour never raises.
+
+        Raises:
+            ExchangeUnknown: the name is none of the eight.
+        """
+        started = self._monotonic()
+        try:
+            async with asyncio.timeout(self._question_seconds):
+                found = await self._verify(resolve(exchange), keys.reveal())
+        except TimeoutError:
+            found = Verification(refusal=_TOO_LATE, key_information_refusal=_TOO_LATE)
+        return replace(found, latency_ms=round((self._monotonic() - started) * 1000))
+
+    async def balances(self, exchange: str, keys: ExchangeKeys) -> tuple[Balance, ...]:
+        """Return what an account holds on spot, by asset, without what is zero.
+
+        Raises:
+            ExchangeUnknown: the name is none of the eight.
+            ExchangeUnreachable: no verdict on the key; asking again later is right.
+            ExchangeThrottled: the exchange asks us to slow down.
+            KeyRefused: the exchange refused the key.
+        """
+        signing_keys = keys.reveal()
+        try:
+            async with asyncio.timeout(self._question_seconds):
+                inquiry = await self._inquire(resolve(exchange), signing_keys)
+                balances, refusal = await inquiry.balances()
+        except TimeoutError:
+            raise ExchangeUnreachable from None
+        if refusal is not None:
+            raise _as_error(_without_keys(refusal, signing_keys))
+        return balances
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._outbound.close()
+
+    async def _verify(self, exchange: str, keys: SigningKeys) -> Verification:
+        inquiry = await self._inquire(exchange, keys)
+        if CCXT_PROFILES[exchange].key_information_first:
+            answers, silence = await inquiry.ask_key(keys.api_key)
+            balances, refusal = await inquiry.balances(answers)
+        else:
+            async with asyncio.TaskGroup() as both:
+                key_task = both.create_task(inquiry.ask_key(keys.api_key))
+                balance_task = both.create_task(inquiry.balances())
+            (answers, silence), (balances, refusal) = key_task.result(), balance_task.result()
+        information, unread = (
+            inquiry.read_key(answers, keys.api_key) if silence is None else (None, silence)
+        )
+        return Verification(
+            refusal=refusal and _without_keys(refusal, keys),
+            balances=balances,
+            key_information=information,
+            key_information_refusal=unread and _without_keys(unread, keys),
+            clock_offset_ms=inquiry.clock_offset_ms,
+            evidence=tuple(inquiry.evidence),
+        )
+
+    async def _inquire(self, exchange: str, keys: SigningKeys) -> Inquiry:
+        signer = await self._clients.signer(exchange, keys)
+        return Inquiry(exchange, signer, self._outbound, self._clock, self._monotonic)
+
+
+def allowed_origins(settings: ConnectorSettings) -> dict[str, frozenset[str]]:
+    """Return, per exchange, the origins a request may go to: the sandbox's or its own, never both.
+
+    Raises:
+        ConfigurationError: the sandbox address is no address, or a real exchange's.
+    """
+    live = {name: profile.live_origin for name, profile in CCXT_PROFILES.items()}
+    if settings.mode is Environment.LIVE:
+        return {name: frozenset({origin}) for name, origin in live.items()}
+    try:
+        sandbox = yarl.URL(settings.sandbox_url)
+        origin = str(sandbox.origin())
+    except ValueError:
+        raise ConfigurationError("SANDBOX_URL: expected http://host:port") from None
+    if sandbox.host in {yarl.URL(real).host for real in live.values()}:
+        raise ConfigurationError("SANDBOX_URL: this is a real exchange; see EXCHANGE_MODE")
+    return {name: frozenset({origin}) for name in live}
+
+
+def _without_keys(refusal: Refusal, keys: SigningKeys) -> Refusal:
+    # A far end that echoes our headers could put a key where its code belongs.
+    said = f"{refusal.code} {refusal.seen_address}"
+    secrets = (keys.api_key, keys.api_secret, keys.passphrase)
+    if any(secret and secret in said for secret in secrets):
+        return Refusal(refusal.reason)
+    return refusal
+
+
+def _as_error(refusal: Refusal) -> Exception:
+    if refusal.reason is Reason.RATE_LIMITED:
+        return ExchangeThrottled()
+    if refusal.standing is Standing.NO_VERDICT:
+        return ExchangeUnreachable()
+    return KeyRefused(refusal)

@@ -1,0 +1,116 @@
+"""One conversation with one exchange about one key: the calls, and a note of each."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+from backend.app.clock import Clock
+from backend.app.exchanges.ccxt_client import CcxtSigner
+from backend.app.exchanges.ccxt_profiles import CCXT_PROFILES
+from backend.app.exchanges.dialects.base import NotTheExchange
+from backend.app.exchanges.key_information import Balance, KeyInformation
+from backend.app.exchanges.outbound import Fault, NoAnswer, Outbound, OutboundAnswer
+from backend.app.exchanges.raw_answer import RawAnswer
+from backend.app.exchanges.reasons import Reason, Refusal
+from backend.app.exchanges.registry import classify_refusal, dialect
+from backend.app.exchanges.verification import CallEvidence
+
+_ANSWERED: Final = "answered"
+# An HTTP date has whole seconds: on average the moment is half of one later.
+_DATE_ROUNDING: Final = timedelta(milliseconds=500)
+
+
+class Inquiry:
+    """Asks what the profile of the exchange lists, and reads the answers by its dialect."""
+
+    def __init__(
+        self,
+        exchange: str,
+        signer: CcxtSigner,
+        outbound: Outbound,
+        clock: Clock,
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._exchange = exchange
+        self._profile = CCXT_PROFILES[exchange]
+        self._signer = signer
+        self._outbound = outbound
+        self._clock = clock
+        self._monotonic = monotonic
+        self.evidence: list[CallEvidence] = []
+        self.clock_offset_ms: int | None = None
+
+    async def balances(
+        self, known: Sequence[RawAnswer] = ()
+    ) -> tuple[tuple[Balance, ...], Refusal | None]:
+        """Return the balances, or why there are none."""
+        try:
+            answers = await self._profile.balances(self._ask, known)
+        except NoAnswer as silence:
+            return (), _no_verdict(silence.fault)
+        try:
+            if all(answer.accepted for answer in answers):
+                values = [answer.value for answer in answers]
+                return dialect(self._exchange).read_balances(values), None
+        except NotTheExchange:
+            pass
+        return (), self._refusal(answers)
+
+    async def ask_key(self, api_key: str) -> tuple[list[RawAnswer], Refusal | None]:
+        """Return what the exchange said about the key, or why it said nothing."""
+        try:
+            return await self._profile.key_information(self._ask, api_key), None
+        except NoAnswer as silence:
+            return [], _no_verdict(silence.fault)
+
+    def read_key(
+        self, answers: Sequence[RawAnswer], api_key: str
+    ) -> tuple[KeyInformation | None, Refusal | None]:
+        """Return the key's rights, or why they stay unknown."""
+        values = [answer.value if answer.accepted else None for answer in answers]
+        try:
+            if any(value is not None for value in values):
+                return dialect(self._exchange).read_key_information(values, api_key), None
+        except NotTheExchange:
+            pass
+        return None, self._refusal(answers)
+
+    async def _ask(self, method: str, **params: str) -> RawAnswer:
+        at, started = self._clock(), self._monotonic()
+        outcome, status = _ANSWERED, None
+        try:
+            request = await self._signer.sign(method, params)
+            answer = await self._outbound.send(self._exchange, request)
+            status = answer.status
+            self._compare_clocks(answer)
+            return RawAnswer.read(answer.status, answer.body)
+        except NoAnswer as silence:
+            outcome = silence.fault.value
+            raise
+        finally:
+            latency_ms = round((self._monotonic() - started) * 1000)
+            self.evidence.append(CallEvidence(method, at, latency_ms, outcome, status))
+
+    def _refusal(self, answers: Sequence[RawAnswer]) -> Refusal:
+        # A plan stops at the answer it cannot go on from, so a refusal stands last unless the
+        # status of an earlier one says more.
+        refused = [answer for answer in answers if not answer.accepted]
+        decisive = refused[0] if refused else answers[-1]
+        return classify_refusal(self._exchange, decisive.status, decisive.text)
+
+    def _compare_clocks(self, answer: OutboundAnswer) -> None:
+        try:
+            theirs = parsedate_to_datetime(answer.date or "")
+        except ValueError:
+            return
+        theirs = theirs.replace(tzinfo=theirs.tzinfo or UTC)
+        ahead: timedelta = theirs + _DATE_ROUNDING - self._clock()
+        self.clock_offset_ms = round(ahead / timedelta(milliseconds=1))
+
+
+def _no_verdict(fault: Fault) -> Refusal:
+    if fault is Fault.UNSENDABLE:
+        # The keys hold what no request can carry; nobody was asked, so nobody refused.
+        return Refusal(Reason.UNKNOWN)
+    return Refusal(Reason.EXCHANGE_UNAVAILABLE)

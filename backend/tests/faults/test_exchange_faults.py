@@ -1,0 +1,50 @@
+"""Eight exchanges times twelve misbehaviours: no false verdict, and no byte to a stranger."""
+
+import base64
+import logging
+
+import pytest
+
+from backend.app.enums import Environment
+from backend.app.exchanges.connector import Connector, ConnectorSettings
+from backend.app.exchanges.outbound import OutboundLimits
+from backend.app.exchanges.reasons import Reason
+from backend.app.exchanges.registry import SUPPORTED
+from backend.app.exchanges.verification import ExchangeKeys
+from backend.app.secret_value import SecretValue
+from backend.tests.support.hostile_exchange import Misbehaviour, misbehave, record_only, serving
+
+_KEY = "canary-key-7f3a91c2"
+_SECRET = "canary-secret-55d0e8b1"
+_PASSPHRASE = "canary-passphrase-c4"
+_SHORT = OutboundLimits(connect_seconds=0.3, read_seconds=0.3, total_seconds=0.5)
+
+
+def _keys() -> ExchangeKeys:
+    return ExchangeKeys(_KEY, SecretValue(_SECRET), SecretValue(_PASSPHRASE))
+
+
+@pytest.mark.parametrize("misbehaviour", Misbehaviour)
+@pytest.mark.parametrize("exchange", SUPPORTED)
+async def test_a_hostile_exchange_gets_no_verdict_and_gives_nothing_away(
+    exchange: str, misbehaviour: Misbehaviour, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    async with serving(record_only) as (foreign, stranger):
+        async with serving(misbehave(misbehaviour, exchange, foreign)) as (origin, asked):
+            connector = Connector(ConnectorSettings(Environment.SANDBOX, origin, _SHORT))
+            try:
+                verification = await connector.verify(exchange, _keys())
+            finally:
+                await connector.close()
+
+    assert asked.bytes_total > 0
+    assert verification.refusal is not None
+    assert verification.refusal.reason is Reason.EXCHANGE_UNAVAILABLE
+    assert verification.balances == ()
+    assert verification.key_information is None
+    assert stranger.connections == 0
+    told = f"{verification!r} {caplog.text}"
+    for canary in (_KEY, _SECRET, _PASSPHRASE):
+        assert canary not in told
+        assert base64.b64encode(canary.encode()).decode() not in told
