@@ -171,3 +171,15 @@ def assets(world: World) -> tuple[str, ...]:
     """Return every asset that some market trades, each once."""
     markets = world.markets()
     return tuple(dict.fromkeys(asset for m in markets for asset in (m.base, m.quote)))
+
+
+def mean_price(ticker: Ticker) -> Decimal:
+    """Return what one unit cost on average in 24 hours; the last price where nothing traded."""
+    if not ticker.volume:
+        return ticker.last
+    return (ticker.quote_volume / ticker.volume).quantize(ticker.market.tick_size)
+
+
+def home_chain(asset: str) -> str:
+    """Return the one chain an asset moves on here: its own, and Ethereum for the dollar token."""
+    return "ETH" if asset == "USDT" else asset

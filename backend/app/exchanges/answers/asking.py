@@ -1,0 +1,139 @@
+"""What a request asks for, read the same way wherever exchanges agree: orders and candle spans."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from backend.app.exchanges.answers.base import Call, OrderRefused
+from backend.app.exchanges.answers.rendering import decimal_in, whole_in
+from backend.app.exchanges.market_values import (
+    Candle,
+    Market,
+    Order,
+    OrderRequest,
+    OrderType,
+    Side,
+)
+
+CLIENT_ORDER_ID_MAX_CHARACTERS: Final = 64
+_TIME_MAX_MS: Final = 10**15
+"""Far beyond any candle; keeps the arithmetic on a hostile number small."""
+
+
+def fields_of(body: Any) -> Mapping[str, Any]:
+    """Return the fields of a JSON body; a body that is no object has none."""
+    return body if isinstance(body, dict) else {}
+
+
+def order_asked(
+    market: Market,
+    *,
+    side: object,
+    order_type: object,
+    size: object = None,
+    price: object = None,
+    funds: object = None,
+    client_order_id: object = None,
+) -> OrderRequest:
+    """Read an order from an exchange's own words, in any case. `funds` is what a buy may spend.
+
+    Raises:
+        OrderRefused: bad_number, where a word is unknown or a number is missing or surplus.
+    """
+    kind, way = _order_type_in(order_type), _side_in(side)
+    by_funds = funds not in (None, "")
+    if by_funds and (kind is OrderType.LIMIT or way is Side.SELL):
+        raise OrderRefused("bad_number")
+    return OrderRequest(
+        symbol=market.symbol,
+        side=way,
+        order_type=kind,
+        amount=None if by_funds else decimal_in(size),
+        price=decimal_in(price) if kind is OrderType.LIMIT else None,
+        quote_amount=decimal_in(funds) if by_funds else None,
+        client_order_id=_client_order_id_in(client_order_id),
+    )
+
+
+def require_resting(words: Mapping[str, Any], field: str) -> None:
+    """Refuse a time in force that the world does not know, so that none is silently dropped.
+
+    Raises:
+        OrderRefused: bad_number.
+    """
+    if str(words.get(field) or "gtc").lower() != "gtc":
+        raise OrderRefused("bad_number")
+
+
+def order_of(call: Call, order_id: int, market: Market | None) -> Order:
+    """Return one order of the caller; another market's order is not found under this one.
+
+    Raises:
+        OrderRefused: order_not_found.
+    """
+    order = call.world.order(call.account_id, order_id)
+    if market is not None and order.market.symbol != market.symbol:
+        raise OrderRefused("order_not_found")
+    return order
+
+
+def cancel(call: Call, order_id: int, market: Market | None) -> Order:
+    """Cancel one order of the caller and return it as it then stands.
+
+    Raises:
+        OrderRefused: order_not_found.
+    """
+    order_of(call, order_id, market)
+    return call.world.cancel(call.account_id, order_id)
+
+
+def candles_between(
+    call: Call,
+    market: Market,
+    interval_ms: int,
+    *,
+    start_ms: int | None,
+    end_ms: int | None,
+    most: int,
+) -> Sequence[Candle]:
+    """Return up to `most` candles from start to end, oldest first; an open start means the last."""
+    now_ms = call.world.now_ms()
+    last_ms = now_ms if end_ms is None else min(end_ms, now_ms)
+    if start_ms is not None:
+        last_ms = min(last_ms, start_ms + interval_ms * most - 1)
+    if most == 0 or last_ms < (start_ms or 0):
+        return ()
+    candles = call.world.candles(market.symbol, interval_ms, most, last_ms)
+    return [candle for candle in candles if start_ms is None or candle.open_ms >= start_ms]
+
+
+def moment_in(value: object, unit_ms: int = 1) -> int | None:
+    """Read a moment as Unix milliseconds from a count of its unit; absent means none.
+
+    Raises:
+        OrderRefused: bad_number.
+    """
+    if value in (None, ""):
+        return None
+    return min(whole_in(value, 0, _TIME_MAX_MS) * unit_ms, _TIME_MAX_MS)
+
+
+def _side_in(word: object) -> Side:
+    try:
+        return Side(str(word).lower())
+    except ValueError:
+        raise OrderRefused("bad_number") from None
+
+
+def _order_type_in(word: object) -> OrderType:
+    try:
+        return OrderType(str(word).lower())
+    except ValueError:
+        raise OrderRefused("bad_number") from None
+
+
+def _client_order_id_in(value: object) -> str | None:
+    if value in (None, ""):
+        return None
+    if not isinstance(value, str) or len(value) > CLIENT_ORDER_ID_MAX_CHARACTERS:
+        raise OrderRefused("bad_number")
+    return value
