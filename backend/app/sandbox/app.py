@@ -1,5 +1,6 @@
 """The sandbox over HTTP: `/{exchange}/...` are the eight doors, `/control` is for the user."""
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -20,12 +21,17 @@ from backend.app.sandbox.world import SandboxWorld
 BODY_MAX_BYTES: Final = 1024 * 1024
 
 
+def unix_now_ms() -> int:
+    """Return the present in Unix milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
 def create_sandbox_app(
-    seed: bytes, now_ms: Callable[[], int], exchanges: tuple[str, ...] = EXCHANGES
+    seed: str, now_ms: Callable[[], int] = unix_now_ms, exchanges: tuple[str, ...] = EXCHANGES
 ) -> ASGIApp:
     """Build the sandbox: one world, one door per exchange, all derived from the seed."""
-    accounts = seeded_accounts(seed, now_ms())
-    world = SandboxWorld(seed, now_ms, accounts)
+    accounts = seeded_accounts(seed.encode(), now_ms())
+    world = SandboxWorld(seed.encode(), now_ms, accounts)
     doors = [
         Mount(f"/{exchange}", app=_HttpDoor(f"/{exchange}", _door(exchange, world, accounts)))
         for exchange in exchanges

@@ -15,15 +15,10 @@ from dataclasses import dataclass
 import uvicorn
 
 from backend.app.sandbox.accounts import EXCHANGES, SeededAccount, seeded_accounts
-from backend.app.sandbox.app import create_sandbox_app
+from backend.app.sandbox.app import create_sandbox_app, unix_now_ms
 
-SEED = b"a seed for tests, not for keeping"
+SEED = "a seed for tests, not for keeping"
 _START_SECONDS_MAX = 20.0
-
-
-def real_now_ms() -> int:
-    """Return the present in Unix milliseconds."""
-    return time.time_ns() // 1_000_000
 
 
 @dataclass(frozen=True)
@@ -44,7 +39,7 @@ class RunningSandbox:
 
 @contextmanager
 def running_sandbox(
-    now_ms: Callable[[], int] = real_now_ms, exchanges: tuple[str, ...] = EXCHANGES
+    now_ms: Callable[[], int] = unix_now_ms, exchanges: tuple[str, ...] = EXCHANGES
 ) -> Iterator[RunningSandbox]:
     """Serve the sandbox by uvicorn in a thread of its own until the block ends."""
     app = create_sandbox_app(SEED, now_ms, exchanges)
@@ -57,7 +52,7 @@ def running_sandbox(
         thread.start()
         try:
             _await_start(server, thread)
-            accounts = tuple(seeded_accounts(SEED, now_ms()))
+            accounts = tuple(seeded_accounts(SEED.encode(), now_ms()))
             yield RunningSandbox(f"http://127.0.0.1:{port}", accounts)
         finally:
             server.should_exit = True

@@ -1,0 +1,252 @@
+"""Binance's answers: bare objects and lists, amounts as text, times in milliseconds.
+
+Source: https://developers.binance.com/docs/binance-spot-api-docs/rest-api
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, ClassVar, Final
+
+from backend.app.enums import Known
+from backend.app.exchanges.answers.asking import order_asked, order_of, require_resting
+from backend.app.exchanges.answers.base import Call, Handler, OrderRefused
+from backend.app.exchanges.answers.binance_market import NAMES, PUBLIC_HANDLERS
+from backend.app.exchanges.answers.rendering import (
+    DAY_MS,
+    assets,
+    average_price,
+    home_chain,
+    order_id_in,
+    plain,
+)
+from backend.app.exchanges.market_values import Order, OrderRequest, OrderStatus
+
+_STATUSES: Final = {
+    OrderStatus.OPEN: "NEW",
+    OrderStatus.PARTIALLY_FILLED: "PARTIALLY_FILLED",
+    OrderStatus.FILLED: "FILLED",
+    OrderStatus.CANCELLED: "CANCELED",
+}
+_REFUSALS: Final[Mapping[str, tuple[int, str]]] = {
+    "unknown_symbol": (-1121, "Invalid symbol."),
+    "bad_number": (-1100, "Illegal characters found in a parameter."),
+    "tick_size": (-1013, "Filter failure: PRICE_FILTER"),
+    "step_size": (-1013, "Filter failure: LOT_SIZE"),
+    "min_amount": (-1013, "Filter failure: LOT_SIZE"),
+    "min_notional": (-1013, "Filter failure: NOTIONAL"),
+    "insufficient_funds": (-2010, "Account has insufficient balance for requested action."),
+    "duplicate_client_order_id": (-2010, "Duplicate order sent."),
+    "too_many_open_orders": (-1013, "Filter failure: MAX_NUM_ORDERS"),
+    "order_not_found": (-2013, "Order does not exist."),
+}
+_ORDER_LIST_ID: Final = -1
+
+
+class BinanceAnswers:
+    """What Binance answers when all is well."""
+
+    exchange: ClassVar[str] = "binance"
+
+    def handlers(self) -> Mapping[tuple[str, str], Handler]:
+        """Return the handlers by method and path."""
+        return {
+            **PUBLIC_HANDLERS,
+            ("GET", "/api/v3/account"): _account,
+            ("GET", "/api/v3/openOrders"): _open_orders,
+            ("GET", "/api/v3/order"): lambda call: _order(_asked_order(call)),
+            ("POST", "/api/v3/order"): _place,
+            ("POST", "/api/v3/order/test"): _test_order,
+            ("DELETE", "/api/v3/order"): _cancel,
+            ("GET", "/sapi/v1/capital/config/getall"): _coins,
+            ("GET", "/sapi/v1/margin/allPairs"): lambda _: [],
+            ("GET", "/sapi/v1/margin/isolated/allPairs"): lambda _: [],
+            ("GET", "/sapi/v1/account/apiRestrictions"): _restrictions,
+        }
+
+    def render_order_refused(self, rule: str) -> tuple[int, Any]:
+        """Return status and body of Binance's refusal of an order."""
+        code, words = _REFUSALS[rule]
+        return 400, {"code": code, "msg": words}
+
+
+def _account(call: Call) -> Any:
+    return {
+        "makerCommission": 0,
+        "takerCommission": 0,
+        "buyerCommission": 0,
+        "sellerCommission": 0,
+        "commissionRates": {"maker": "0", "taker": "0", "buyer": "0", "seller": "0"},
+        "canTrade": True,
+        "canWithdraw": True,
+        "canDeposit": True,
+        "brokered": False,
+        "requireSelfTradePrevention": False,
+        "preventSor": False,
+        "updateTime": call.world.now_ms(),
+        "accountType": "SPOT",
+        "balances": [
+            {
+                "asset": balance.asset,
+                "free": plain(balance.available),
+                "locked": plain(balance.locked),
+            }
+            for balance in call.world.balances(call.account_id)
+        ],
+        "permissions": ["SPOT"],
+        "uid": int(call.world.key_information(call.account_id).owner_uid or 0),
+    }
+
+
+def _open_orders(call: Call) -> Any:
+    one = NAMES.market_or_none(call.world, call.query.get("symbol"))
+    orders = call.world.open_orders(call.account_id, one.symbol if one else None)
+    return [_order(order) for order in orders]
+
+
+def _asked_order(call: Call) -> Order:
+    market = NAMES.market(call.world, call.query.get("symbol"))
+    if "orderId" in call.query:
+        return order_of(call, order_id_in(call.query["orderId"]), market)
+    client_order_id = call.query.get("origClientOrderId")
+    for order in call.world.open_orders(call.account_id, market.symbol):
+        if client_order_id and order.client_order_id == client_order_id:
+            return order
+    raise OrderRefused("order_not_found")
+
+
+def _order(order: Order) -> Any:
+    return {
+        **_acknowledged(order),
+        "stopPrice": "0",
+        "icebergQty": "0",
+        "time": order.created_ms,
+        "updateTime": order.updated_ms,
+        "isWorking": True,
+    }
+
+
+def _acknowledged(order: Order) -> dict[str, Any]:
+    return {
+        "symbol": NAMES.name(order.market),
+        "orderId": order.order_id,
+        "orderListId": _ORDER_LIST_ID,
+        "clientOrderId": order.client_order_id or f"sandbox{order.order_id}",
+        "price": plain(order.price or Decimal(0)),
+        "origQty": plain(order.amount),
+        "executedQty": plain(order.filled),
+        "origQuoteOrderQty": "0",
+        "cummulativeQuoteQty": plain(order.filled_quote),
+        "status": _STATUSES[order.status],
+        "timeInForce": "GTC",
+        "type": order.order_type.upper(),
+        "side": order.side.upper(),
+        "workingTime": order.created_ms,
+        "selfTradePreventionMode": "NONE",
+    }
+
+
+def _asked(call: Call) -> OrderRequest:
+    asked = {**call.query, **call.form}
+    require_resting(asked, "timeInForce")
+    return order_asked(
+        NAMES.market(call.world, asked.get("symbol")),
+        side=asked.get("side"),
+        order_type=asked.get("type"),
+        size=asked.get("quantity"),
+        price=asked.get("price"),
+        funds=asked.get("quoteOrderQty"),
+        client_order_id=asked.get("newClientOrderId"),
+    )
+
+
+def _place(call: Call) -> Any:
+    order = call.world.place(call.account_id, _asked(call))
+    placed = {**_acknowledged(order), "transactTime": order.updated_ms, "fills": []}
+    if order.filled:
+        fill = {
+            "price": plain(average_price(order)),
+            "qty": plain(order.filled),
+            "commission": "0",
+            "commissionAsset": order.market.quote,
+            "tradeId": order.order_id,
+        }
+        placed["fills"] = [fill]
+    return placed
+
+
+def _test_order(call: Call) -> Any:
+    _asked(call)
+    return {}
+
+
+def _cancel(call: Call) -> Any:
+    order = call.world.cancel(call.account_id, _asked_order(call).order_id)
+    return {
+        **_acknowledged(order),
+        "origClientOrderId": order.client_order_id,
+        "transactTime": order.updated_ms,
+    }
+
+
+def _coins(call: Call) -> Any:
+    held = {balance.asset: balance for balance in call.world.balances(call.account_id)}
+    return [
+        {
+            "coin": asset,
+            "name": asset,
+            "depositAllEnable": False,
+            "withdrawAllEnable": False,
+            "free": plain(held[asset].available) if asset in held else "0",
+            "locked": plain(held[asset].locked) if asset in held else "0",
+            "freeze": "0",
+            "withdrawing": "0",
+            "ipoing": "0",
+            "ipoable": "0",
+            "storage": "0",
+            "isLegalMoney": False,
+            "trading": True,
+            "networkList": [_network(asset)],
+        }
+        for asset in assets(call.world)
+    ]
+
+
+def _network(asset: str) -> Any:
+    return {
+        "network": home_chain(asset),
+        "coin": asset,
+        "name": home_chain(asset),
+        "isDefault": True,
+        "depositEnable": False,
+        "withdrawEnable": False,
+        "withdrawFee": "0",
+        "withdrawMin": "0.0001",
+        "withdrawMax": "1000000",
+        "withdrawIntegerMultiple": "0.00000001",
+        "minConfirm": 1,
+        "unLockConfirm": 0,
+        "sameAddress": False,
+        "busy": False,
+    }
+
+
+def _restrictions(call: Call) -> Any:
+    told = call.world.key_information(call.account_id)
+    answer = {
+        "ipRestrict": told.ip_restricted is Known.YES,
+        "createTime": call.world.now_ms() - DAY_MS,
+        "enableReading": told.can_read is Known.YES,
+        "enableSpotAndMarginTrading": told.can_trade is Known.YES,
+        "enableWithdrawals": told.can_withdraw is Known.YES,
+        "enableInternalTransfer": told.can_transfer is Known.YES,
+        "permitsUniversalTransfer": told.can_transfer is Known.YES,
+        "enableMargin": False,
+        "enableFutures": False,
+        "enableVanillaOptions": False,
+        "enablePortfolioMarginTrading": False,
+        "enableFixApiTrade": False,
+        "enableFixReadOnly": False,
+    }
+    if told.expires_at is not None:
+        answer["tradingAuthorityExpirationTime"] = int(told.expires_at.timestamp() * 1000)
+    return answer

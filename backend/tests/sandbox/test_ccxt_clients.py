@@ -1,0 +1,114 @@
+"""Unmodified CCXT against the sandbox, over real HTTP with real signatures."""
+
+from collections.abc import AsyncIterator, Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from backend.app.sandbox.accounts import EXCHANGES
+from backend.tests.support.ccxt_clients import ccxt_client, lean_config
+from backend.tests.support.sandbox import RunningSandbox, running_sandbox
+
+SYMBOL = "BTC/USDT"
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[RunningSandbox]:
+    with running_sandbox() as running:
+        yield running
+
+
+@pytest.fixture(params=EXCHANGES)
+def exchange(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest_asyncio.fixture(params=["default", "lean"])
+async def client(
+    request: pytest.FixtureRequest, sandbox: RunningSandbox, exchange: str
+) -> AsyncIterator[Any]:
+    config: dict[str, Any] = lean_config(exchange) if request.param == "lean" else {}
+    # CCXT's Bybit trades swaps unless told otherwise; the sandbox has spot only.
+    if exchange == "bybit":
+        config.setdefault("options", {})["defaultType"] = "spot"
+    keys = sandbox.account(exchange, "full").keys
+    async with ccxt_client(exchange, sandbox.url(exchange), keys, **config) as made:
+        yield made
+
+
+async def test_a_client_reads_the_public_market(client: Any) -> None:
+    markets = await client.load_markets()
+    ticker = await client.fetch_ticker(SYMBOL)
+    tickers = await client.fetch_tickers()
+    candles = await client.fetch_ohlcv(SYMBOL, "1m", limit=10)
+    book = await client.fetch_order_book(SYMBOL, 20)
+    trades = await client.fetch_trades(SYMBOL, limit=20)
+
+    assert {SYMBOL, "ETH/USDT", "ETH/BTC"} <= markets.keys()
+    assert {SYMBOL, "ETH/BTC"} <= tickers.keys()
+    assert ticker["low"] <= ticker["last"] <= ticker["high"]
+    assert ticker["bid"] < ticker["ask"]
+    assert all(low <= min(o, c) <= max(o, c) <= high for _, o, high, low, c, _ in candles)
+    assert [line[0] for line in candles] == sorted(line[0] for line in candles)
+    assert len(candles) == 10
+    assert book["bids"][0][0] < book["asks"][0][0]
+    assert len(book["asks"]) >= 5
+    assert {trade["side"] for trade in trades} <= {"buy", "sell"}
+    assert all(trade["price"] > 0 and trade["amount"] > 0 for trade in trades)
+
+
+async def test_a_clients_clock_and_status_are_answered(client: Any) -> None:
+    assert abs(await client.fetch_time() - client.milliseconds()) < 5_000
+    if client.has["fetchStatus"]:
+        assert (await client.fetch_status())["status"] == "ok"
+
+
+async def test_a_client_rests_an_order_finds_it_and_cancels_it(client: Any) -> None:
+    price = (await client.fetch_ticker(SYMBOL))["last"] * 0.5
+    before = await client.fetch_balance()
+
+    placed = await client.create_order(SYMBOL, "limit", "buy", 0.01, price)
+    found = await client.fetch_order(placed["id"], SYMBOL)
+    resting = await client.fetch_open_orders(SYMBOL)
+    during = await client.fetch_balance()
+    await client.cancel_order(placed["id"], SYMBOL)
+    after = await client.fetch_balance()
+
+    assert (found["status"], found["side"], found["type"]) == ("open", "buy", "limit")
+    assert (found["amount"], found["filled"]) == (0.01, 0.0)
+    assert placed["id"] in {order["id"] for order in resting}
+    assert during["USDT"]["used"] > before["USDT"]["used"]
+    assert after["USDT"] == before["USDT"]
+
+
+async def test_a_client_trades_at_the_market_both_ways(client: Any) -> None:
+    last = (await client.fetch_ticker(SYMBOL))["last"]
+    before = await client.fetch_balance()
+
+    bought = await client.create_order(SYMBOL, "market", "buy", 0.01, last)
+    between = await client.fetch_balance()
+    filled = await client.fetch_order(bought["id"], SYMBOL)
+    await client.create_order(SYMBOL, "market", "sell", 0.01)
+    after = await client.fetch_balance()
+
+    assert filled["status"] == "closed"
+    assert filled["filled"] == pytest.approx(0.01, rel=0.01)
+    assert filled["average"] == pytest.approx(last, rel=0.01)
+    assert between["BTC"]["total"] == pytest.approx(before["BTC"]["total"] + filled["filled"])
+    assert between["USDT"]["total"] < before["USDT"]["total"]
+    assert after["BTC"]["total"] == pytest.approx(between["BTC"]["total"] - 0.01)
+
+
+async def test_every_amount_a_client_reads_is_the_worlds(
+    client: Any, sandbox: RunningSandbox, exchange: str
+) -> None:
+    client.number = Decimal
+    keys = sandbox.account(exchange, "second").keys
+    client.apiKey, client.secret, client.password = keys.api_key, keys.api_secret, keys.passphrase
+
+    balance = await client.fetch_balance()
+
+    assert balance["USDT"]["total"] == 100_000
+    assert balance["BTC"]["free"] == Decimal("2.5")

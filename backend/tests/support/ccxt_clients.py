@@ -1,0 +1,66 @@
+"""Unmodified CCXT clients whose every address points at the sandbox."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import ccxt.async_support as ccxt
+
+from backend.app.exchanges.wire import SigningKeys
+
+_URL_TABLES = ("api", "test", "demo", "demotrading")
+
+LEAN_OPTIONS: dict[str, dict[str, Any]] = {
+    "binance": {"fetchMarkets": {"types": ["spot"]}, "fetchMargins": False},
+    "okx": {"fetchMarkets": {"types": ["spot"]}},
+    "bybit": {
+        "defaultType": "spot",
+        "fetchMarkets": {"types": ["spot"]},
+        "enableUnifiedMargin": False,
+        "enableUnifiedAccount": True,
+    },
+    "htx": {"fetchMarkets": {"types": {"spot": True, "linear": False, "inverse": False}}},
+    "kucoin": {
+        "uta": False,
+        "hf": False,
+        "fetchMarkets": {"types": ["spot"], "fetchTickersFees": False},
+    },
+    "gate": {"fetchMarkets": {"types": ["spot"]}, "unifiedAccount": False},
+    "bitget": {"fetchMarkets": {"types": ["spot"]}, "uta": False},
+    "mexc": {},
+}
+
+
+@contextlib.asynccontextmanager
+async def ccxt_client(
+    exchange: str, url: str, keys: SigningKeys | None, **config: Any
+) -> AsyncIterator[Any]:
+    """Yield a client of one exchange that can reach nothing but `url`."""
+    credentials: dict[str, Any] = {}
+    if keys is not None:
+        credentials = {"apiKey": keys.api_key, "secret": keys.api_secret}
+        if keys.passphrase is not None:
+            credentials["password"] = keys.passphrase
+    client = getattr(ccxt, exchange)({"enableRateLimit": False, **credentials, **config})
+    client.timeout_on_exit = 0
+    for table in _URL_TABLES:
+        if table in client.urls:
+            client.urls[table] = _redirected(client.urls[table], url, client)
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+def lean_config(exchange: str) -> dict[str, Any]:
+    """Return the constructor settings of a client that asks only what is needed."""
+    return {"options": dict(LEAN_OPTIONS[exchange]), "has": {"fetchCurrencies": False}}
+
+
+def _redirected(value: Any, url: str, client: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _redirected(item, url, client) for name, item in value.items()}
+    if not isinstance(value, str):
+        return value
+    return url + urlsplit(value.replace("{hostname}", "host")).path
