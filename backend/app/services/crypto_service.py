@@ -11,7 +11,7 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Self
 from uuid import UUID
 
 from cachetools import TTLCache
@@ -19,14 +19,15 @@ from cryptography.fernet import Fernet
 
 from backend.app.errors import VaultSealed
 from backend.app.ids import new_id
+from backend.app.models.dek import Dek
 from backend.app.secret_value import SecretValue
 from backend.app.services.envelope import (
     KEY_BYTES,
+    DekContext,
     EnvelopeError,
     FieldContext,
     derive_key,
     key_check_value,
-    kid_of,
     length_prefixed,
     open_field,
     seal_field,
@@ -46,13 +47,25 @@ class WrappedDek:
 
     dek_id: UUID
     owner_id: int
+    kid: str
     wrapped: str = field(repr=False)
     kcv: bytes
 
     @property
-    def kid(self) -> str:
-        """The name of the master key that wrapped it."""
-        return kid_of(self.wrapped)
+    def context(self) -> DekContext:
+        """What it is bound to."""
+        return DekContext(self.kid, self.dek_id, self.owner_id)
+
+    @classmethod
+    def of(cls, row: Dek) -> Self:
+        """Return what a row says.
+
+        Raises:
+            EnvelopeError: it was shredded.
+        """
+        if row.wrapped is None:
+            raise EnvelopeError
+        return cls(row.dek_id, row.owner_id, row.kid, row.wrapped, row.kcv)
 
 
 class CryptoService:
@@ -87,11 +100,12 @@ class CryptoService:
         self._deks.clear()
         self._index_key = None
 
-    def new_dek(self, owner_id: int) -> WrappedDek:
+    def new_dek(self, owner_id: int, dek_id: UUID | None = None) -> WrappedDek:
         """Make a data key for one owner."""
-        dek_id, dek = new_id(), secrets.token_bytes(KEY_BYTES)
-        wrapped = self._key_ring.wrap(dek, dek_id, owner_id)
-        return WrappedDek(dek_id, owner_id, wrapped, key_check_value(dek))
+        dek_id, dek = dek_id or new_id(), secrets.token_bytes(KEY_BYTES)
+        context = DekContext(self._key_ring.sealing.kid, dek_id, owner_id)
+        wrapped = self._key_ring.wrap(dek, context)
+        return WrappedDek(dek_id, owner_id, context.kid, wrapped, key_check_value(dek))
 
     def encrypt(self, plaintext: SecretValue, context: FieldContext, key: WrappedDek) -> str:
         """Return the plaintext sealed for one field of one row at one revision.
@@ -141,7 +155,7 @@ class CryptoService:
         return dek
 
     def _unwrap(self, key: WrappedDek) -> bytes:
-        dek = self._key_ring.unwrap(key.wrapped, key.dek_id, key.owner_id)
+        dek = self._key_ring.unwrap(key.wrapped, key.context)
         if not hmac.compare_digest(key_check_value(dek), key.kcv):
             raise EnvelopeError
         return dek

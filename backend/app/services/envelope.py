@@ -111,15 +111,6 @@ def unwrap_dek(kek: bytes, context: DekContext, wrapped: str) -> bytes:
     return dek
 
 
-def kid_of(wrapped: str) -> str:
-    """Return the name of the key that wrapped a data key.
-
-    Raises:
-        EnvelopeError: the text is no `kw1` form.
-    """
-    return _parse(_KW1, wrapped)[0]
-
-
 def key_check_value(key: bytes) -> bytes:
     """Return eight bytes that tell this key from another without telling the key."""
     return hmac.digest(key, b"kcv", "sha256")[:_KCV_BYTES]

@@ -9,14 +9,12 @@ import hashlib
 import re
 from dataclasses import dataclass, field
 from typing import Final, Self
-from uuid import UUID
 
 from backend.app.errors import ConfigurationError
 from backend.app.services.envelope import (
     DekContext,
     EnvelopeError,
     key_check_value,
-    kid_of,
     unwrap_dek,
     wrap_dek,
 )
@@ -78,20 +76,27 @@ class KeyRing:
         """Return the key of that name, if it is at hand."""
         return self._keys.get(kid)
 
-    def wrap(self, dek: bytes, dek_id: UUID, owner_id: int) -> str:
-        """Return the data key, sealed under the first master key."""
-        return wrap_dek(self.sealing.raw, DekContext(self.sealing.kid, dek_id, owner_id), dek)
-
-    def unwrap(self, wrapped: str, dek_id: UUID, owner_id: int) -> bytes:
-        """Return a data key, whichever of our master keys sealed it.
+    def wrap(self, dek: bytes, context: DekContext) -> str:
+        """Return a data key, sealed under the master key its context names.
 
         Raises:
-            EnvelopeError: damaged, another's, or sealed under a key that is not at hand.
+            EnvelopeError: that master key is not at hand.
         """
-        key = self._keys.get(kid_of(wrapped))
+        return wrap_dek(self._named(context), context, dek)
+
+    def unwrap(self, wrapped: str, context: DekContext) -> bytes:
+        """Return a data key that was sealed under the master key its context names.
+
+        Raises:
+            EnvelopeError: damaged, moved, or that master key is not at hand.
+        """
+        return unwrap_dek(self._named(context), context, wrapped)
+
+    def _named(self, context: DekContext) -> bytes:
+        key = self._keys.get(context.kid)
         if key is None:
             raise EnvelopeError
-        return unwrap_dek(key.raw, DekContext(key.kid, dek_id, owner_id), wrapped)
+        return key.raw
 
 
 def _read(entry: str, place: int) -> MasterKey:

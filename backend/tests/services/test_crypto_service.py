@@ -17,7 +17,12 @@ from backend.app.services.crypto_service import (
     WrappedDek,
     ciphertext_fingerprint,
 )
-from backend.app.services.envelope import PLAINTEXT_BYTES_MAX, EnvelopeError, FieldContext
+from backend.app.services.envelope import (
+    PLAINTEXT_BYTES_MAX,
+    DekContext,
+    EnvelopeError,
+    FieldContext,
+)
 from backend.app.services.key_ring import KeyRing
 
 OWNER = 7
@@ -28,9 +33,9 @@ class CountingRing(KeyRing):
 
     unwrapped = 0
 
-    def unwrap(self, wrapped: str, dek_id: UUID, owner_id: int) -> bytes:
+    def unwrap(self, wrapped: str, context: DekContext) -> bytes:
         self.unwrapped += 1
-        return super().unwrap(wrapped, dek_id, owner_id)
+        return super().unwrap(wrapped, context)
 
 
 class Hand:
@@ -215,8 +220,9 @@ def test_a_key_fingerprint_survives_the_rotation_of_the_master_key() -> None:
     before.unlock(installation)
 
     ring = KeyRing.from_environment(f"{new},{old}")
-    dek = ring.unwrap(installation.wrapped, installation.dek_id, 0)
-    rewrapped = replace(installation, wrapped=ring.wrap(dek, installation.dek_id, 0))
+    dek = ring.unwrap(installation.wrapped, installation.context)
+    moved = replace(installation, kid=ring.sealing.kid)
+    rewrapped = replace(moved, wrapped=ring.wrap(dek, moved.context))
     after = CryptoService(KeyRing.from_environment(new))
     after.unlock(rewrapped)
 

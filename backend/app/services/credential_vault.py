@@ -1,0 +1,129 @@
+"""A credential's secrets on their way into the database, and out of it again.
+
+The only way out: the use is recorded and committed first, and what cannot be recorded stays
+closed. What comes out goes to the connector and nowhere else.
+"""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from backend.app.audit_record import Act, AuditObject, AuditRecord, Caller, Outcome
+from backend.app.clock import Clock
+from backend.app.database import Database
+from backend.app.errors import CredentialChanged, CredentialUnreadable
+from backend.app.exchanges.verification import ExchangeKeys
+from backend.app.models.api_credential import ApiCredential
+from backend.app.repositories.dek_repository import DekRepository
+from backend.app.secret_value import SecretValue
+from backend.app.services.audit_service import AuditService
+from backend.app.services.crypto_service import CryptoService, WrappedDek
+from backend.app.services.envelope import EnvelopeError, FieldContext
+
+_TABLE: Final = ApiCredential.__tablename__
+_SECRET: Final = "encrypted_api_secret"  # noqa: S105 - the name of a column
+_PASSPHRASE: Final = "encrypted_passphrase"  # noqa: S105 - the name of a column
+
+
+@dataclass(frozen=True, slots=True)
+class SealedKeys:
+    """A credential's secrets, sealed for one row at one revision, and the key they are under."""
+
+    dek: WrappedDek
+    rev: int
+    encrypted_api_secret: str = field(repr=False)
+    encrypted_passphrase: str | None = field(repr=False)
+    key_fingerprint: bytes
+
+
+class CredentialVault:
+    """Seals key pairs for their row, and opens them on the record."""
+
+    def __init__(
+        self, database: Database, crypto: CryptoService, audit: AuditService, now: Clock
+    ) -> None:
+        self._database = database
+        self._crypto = crypto
+        self._audit = audit
+        self._now = now
+
+    def seal(
+        self, owner_id: int, credential_id: int, exchange: str, keys: ExchangeKeys, rev: int = 1
+    ) -> SealedKeys:
+        """Return the secrets sealed under a data key of their own, for the row to be written.
+
+        Every change of the secrets seals anew, one revision higher.
+
+        Raises:
+            EnvelopeError: a secret is longer than an envelope holds.
+            VaultSealed: no key is in memory.
+        """
+        dek = self._crypto.new_dek(owner_id)
+
+        def sealed(secret: SecretValue, column: str) -> str:
+            context = FieldContext(owner_id, _TABLE, credential_id, column, rev, dek.dek_id)
+            return self._crypto.encrypt(secret, context, dek)
+
+        passphrase = keys.passphrase
+        return SealedKeys(
+            dek=dek,
+            rev=rev,
+            encrypted_api_secret=sealed(keys.api_secret, _SECRET),
+            encrypted_passphrase=None if passphrase is None else sealed(passphrase, _PASSPHRASE),
+            key_fingerprint=self._crypto.key_fingerprint(exchange, keys.api_key),
+        )
+
+    async def open(self, seen: ApiCredential, purpose: str, caller: Caller) -> ExchangeKeys:
+        """Record that `caller` uses this credential, and for what; then open it.
+
+        Raises:
+            AuditUnavailable: the use could not be recorded; nothing was opened.
+            CredentialChanged: its key was destroyed since the row was read.
+            CredentialUnreadable: a secret does not open in its row.
+            VaultSealed: no key is in memory.
+        """
+        dek = await self._dek(seen)
+        await self._audit.record(self._used(seen, dek, purpose, caller, Outcome.ALLOWED))
+        try:
+            return self._opened(seen, dek)
+        except EnvelopeError:
+            await self._audit.record(self._used(seen, dek, purpose, caller, Outcome.FAILED))
+            raise CredentialUnreadable from None
+
+    async def _dek(self, seen: ApiCredential) -> WrappedDek:
+        async with self._database.snapshot() as session:
+            row = await DekRepository(session).find(seen.user_id, seen.dek_id)
+        if row is None or row.wrapped is None:
+            raise CredentialChanged("The credential was replaced or deleted meanwhile.")
+        return WrappedDek.of(row)
+
+    def _opened(self, seen: ApiCredential, dek: WrappedDek) -> ExchangeKeys:
+        def opened(sealed: str, column: str) -> SecretValue:
+            context = FieldContext(seen.user_id, _TABLE, seen.id, column, seen.rev, seen.dek_id)
+            return self._crypto.decrypt(sealed, context, dek)
+
+        passphrase = seen.encrypted_passphrase
+        return ExchangeKeys(
+            api_key=seen.api_key,
+            api_secret=opened(seen.encrypted_api_secret, _SECRET),
+            passphrase=None if passphrase is None else opened(passphrase, _PASSPHRASE),
+        )
+
+    def _used(
+        self,
+        seen: ApiCredential,
+        dek: WrappedDek,
+        purpose: str,
+        caller: Caller,
+        outcome: Outcome,
+    ) -> AuditRecord:
+        return AuditRecord(
+            act=Act.CREDENTIAL_USED,
+            outcome=outcome,
+            caller=caller,
+            at=self._now(),
+            object=AuditObject("credential", seen.id, seen.user_id),
+            purpose=purpose,
+            reason="unreadable" if outcome is Outcome.FAILED else None,
+            kid=dek.kid,
+            rev=seen.rev,
+        )

@@ -1,0 +1,128 @@
+"""The canary: master keys that do not open this database are found before the first request.
+
+The database remembers a check value of every master key it was sealed with, and holds one data
+key of the installation's own. A start with other keys is refused; a start with a new first key
+makes that the one that seals.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+from uuid import UUID
+
+from backend.app.audit_record import SYSTEM, Act, AuditObject, AuditRecord, Outcome
+from backend.app.clock import Clock
+from backend.app.database import Database
+from backend.app.errors import ConfigurationError
+from backend.app.models.kek import Kek
+from backend.app.repositories.audit_repository import AuditRepository
+from backend.app.repositories.dek_repository import DekRepository
+from backend.app.repositories.kek_repository import KekRepository
+from backend.app.services.crypto_service import CryptoService, WrappedDek
+from backend.app.services.envelope import EnvelopeError, key_check_value
+from backend.app.services.key_ring import PROVIDER, KeyRing, MasterKey
+
+# The installation owns one data key, under a name no credential's key can have: ids of keys are
+# random, ids of users start at one.
+INSTALLATION_OWNER_ID: Final = 0
+INSTALLATION_DEK_ID: Final = UUID(int=0)
+
+
+class KeyCheck:
+    """Proves the master keys against the database, then unlocks the vault."""
+
+    def __init__(
+        self, database: Database, key_ring: KeyRing, crypto: CryptoService, now: Clock
+    ) -> None:
+        self._database = database
+        self._key_ring = key_ring
+        self._crypto = crypto
+        self._now = now
+
+    async def unlock(self) -> None:
+        """Unlock the vault with the keys at hand.
+
+        Raises:
+            ConfigurationError: they do not open this database.
+            DatabaseUnavailable: it could not be asked.
+        """
+        async with self._database.transaction() as session:
+            keks, deks = KekRepository(session), DekRepository(session)
+            await keks.lock()
+            known = {kek.kid: kek for kek in await keks.list()}
+            in_use = await keks.kids_in_use()
+            self._refuse_missing([known[kid] for kid in sorted(in_use)])
+            self._refuse_renamed(known)
+
+            await self._write_down(keks, AuditRepository(session), known)
+            installation = await self._installation(deks)
+            try:
+                self._crypto.unlock(installation)
+            except EnvelopeError:
+                raise ConfigurationError(_DAMAGED) from None
+
+    def _refuse_missing(self, needed: Sequence[Kek]) -> None:
+        missing = [kek for kek in needed if not _is(self._key_ring.get(kek.kid), kek)]
+        if missing:
+            held = _listed(key.fingerprint for key in self._key_ring.keys)
+            sealed = _listed(f"{kek.kcv.hex()} (named {kek.kid})" for kek in missing)
+            raise ConfigurationError(
+                f"ENCRYPTION_KEY: key fingerprint {held} does not open this database, "
+                f"sealed with {sealed}. Put the missing key back; to seal with a new one, "
+                "write the new one first and keep the old one after a comma."
+            )
+
+    def _refuse_renamed(self, known: dict[str, Kek]) -> None:
+        for key in self._key_ring.keys:
+            if key.kid in known and not _is(key, known[key.kid]):
+                raise ConfigurationError(
+                    f"ENCRYPTION_KEY: the name {key.kid} belongs to the key with fingerprint "
+                    f"{known[key.kid].kcv.hex()}. Give the new key another name, or none."
+                )
+
+    async def _write_down(
+        self, keks: KekRepository, trail: AuditRepository, known: dict[str, Kek]
+    ) -> None:
+        now, sealing = self._now(), self._key_ring.sealing
+        for key in self._key_ring.keys:
+            if key.kid not in known:
+                kcv = key_check_value(key.raw)
+                await keks.add(kid=key.kid, provider=PROVIDER, kcv=kcv, at=now)
+        if await keks.activate(sealing.kid, now):
+            activated = AuditRecord(
+                act=Act.KEY_ACTIVATED,
+                outcome=Outcome.DONE,
+                caller=SYSTEM,
+                at=now,
+                object=AuditObject("kek", sealing.kid),
+                kid=sealing.kid,
+            )
+            await trail.append([activated])
+
+    async def _installation(self, deks: DekRepository) -> WrappedDek:
+        row = await deks.find(INSTALLATION_OWNER_ID, INSTALLATION_DEK_ID)
+        if row is not None:
+            return WrappedDek.of(row)
+        dek = self._crypto.new_dek(INSTALLATION_OWNER_ID, INSTALLATION_DEK_ID)
+        await deks.add(
+            dek.owner_id,
+            dek_id=dek.dek_id,
+            kid=dek.kid,
+            wrapped=dek.wrapped,
+            kcv=dek.kcv,
+            at=self._now(),
+        )
+        return dek
+
+
+def _is(key: MasterKey | None, kek: Kek) -> bool:
+    return key is not None and key_check_value(key.raw) == kek.kcv
+
+
+def _listed(words: Iterable[str]) -> str:
+    return ", ".join(words)
+
+
+_DAMAGED: Final = (
+    "The master key is the right one, but the installation's own data key in this database does "
+    "not open: its row in `deks` was changed. Restore that row from a backup."
+)
