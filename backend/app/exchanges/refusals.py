@@ -25,7 +25,7 @@ _SENTENCES: Mapping[Reason, str] = {
     Reason.UNKNOWN: "The exchange refused for a reason we do not know.",
 }
 
-_NO_PASSPHRASE = "{name} keys have no passphrase. Leave the passphrase empty and try again."
+_NONE_NEEDED = "{name} keys have no passphrase. Leave the passphrase empty and try again."
 
 _ADVICE: Mapping[Reason, str] = {
     Reason.INVALID_KEY: (
@@ -134,7 +134,7 @@ def advice(exchange: str, reason: Reason, seen_address: str | None = None) -> st
     about = profile(exchange)
     words = _OWN_ADVICE.get((about.exchange, reason), _ADVICE[reason])
     if reason is Reason.WRONG_PASSPHRASE and not about.needs_passphrase:
-        words = _NO_PASSPHRASE
+        words = _NONE_NEEDED
     return words.format(
         name=about.name,
         page=about.key_page,

@@ -7,8 +7,8 @@ from importlib import import_module
 
 from backend.app.errors import ExchangeUnknown
 from backend.app.exchanges.dialects.base import Dialect
-from backend.app.exchanges.reasons import Reason, Refusal
 from backend.app.exchanges.general_rule import by_shape
+from backend.app.exchanges.reasons import Reason, Refusal
 
 
 class ExchangeId(StrEnum):

@@ -33,6 +33,7 @@ from backend.app.exchanges.dialects.signing import (
     hmac_hex,
     in_window,
     joined,
+    named_key,
     parameter,
     same,
     whole_number,
@@ -119,6 +120,8 @@ _RIGHTS = PathRights(
             "GET /api/v3/ticker/price",
             "GET /api/v3/ticker/bookTicker",
             "GET /sapi/v1/system/status",
+            "GET /fapi/v1/exchangeInfo",
+            "GET /dapi/v1/exchangeInfo",
         ),
         Right.KEY: ("GET /sapi/v1/account/apiRestrictions",),
         Right.READ: (
@@ -193,7 +196,7 @@ class BinanceDialect(Dialect):
 
     def api_key_in(self, request: WireRequest) -> str | None:
         """Return the key a request names, or None where it names none."""
-        return request.headers.get("x-mbx-apikey") or None
+        return named_key(request.headers.get("x-mbx-apikey"))
 
     def sign(self, request: WireRequest, keys: SigningKeys, now_ms: int) -> WireRequest:
         """Return the request with key, time and signature; writes carry them in their form."""

@@ -33,6 +33,7 @@ from backend.app.exchanges.dialects.signing import (
     hmac_hex,
     in_window,
     moment_ms,
+    named_key,
     same,
     whole_number,
     with_headers,
@@ -160,7 +161,7 @@ class BybitDialect(Dialect):
 
     def api_key_in(self, request: WireRequest) -> str | None:
         """Return the key a request names, or None where it names none."""
-        return request.headers.get("x-bapi-api-key") or None
+        return named_key(request.headers.get("x-bapi-api-key"))
 
     def sign(self, request: WireRequest, keys: SigningKeys, now_ms: int) -> WireRequest:
         """Return the request with the X-BAPI headers; a window it asks for is kept."""

@@ -38,6 +38,7 @@ from backend.app.exchanges.dialects.signing import (
     in_window,
     iso_seconds,
     moment_ms,
+    named_key,
     parameter,
     same,
     with_headers,
@@ -205,7 +206,7 @@ class HtxDialect(Dialect):
 
     def api_key_in(self, request: WireRequest) -> str | None:
         """Return the key a request names, or None where it names none."""
-        return parameter(request.query, "AccessKeyId") or None
+        return named_key(parameter(request.query, "AccessKeyId"))
 
     def sign(self, request: WireRequest, keys: SigningKeys, now_ms: int) -> WireRequest:
         """Return the request with its query sorted, encoded and signed."""
@@ -296,7 +297,7 @@ class HtxDialect(Dialect):
 
 def _sorted(*queries: str) -> str:
     # HTX decodes what it gets and signs its own encoding of it.
-    pairs = [pair for query in queries for pair in decoded_pairs(query)]
+    pairs = [pair for query in queries for pair in decoded_pairs(query, "surrogateescape")]
     return "&".join(sorted(encoded([pair]) for pair in pairs))
 
 

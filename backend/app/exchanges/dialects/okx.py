@@ -34,6 +34,7 @@ from backend.app.exchanges.dialects.signing import (
     in_window,
     iso_milliseconds,
     moment_ms,
+    named_key,
     same,
     with_headers,
 )
@@ -190,7 +191,7 @@ class OkxDialect(Dialect):
 
     def api_key_in(self, request: WireRequest) -> str | None:
         """Return the key a request names, or None where it names none."""
-        return request.headers.get("ok-access-key") or None
+        return named_key(request.headers.get("ok-access-key"))
 
     def sign(self, request: WireRequest, keys: SigningKeys, now_ms: int) -> WireRequest:
         """Return the request with the four OK-ACCESS headers."""

@@ -15,6 +15,9 @@ from urllib.parse import quote, unquote, unquote_plus
 
 from backend.app.exchanges.wire import WireRequest
 
+# Keys of the eight have up to 64 characters; what is not plain text never reaches a look-up.
+_KEY_MAX_CHARACTERS = 256
+_KEY = re.compile(r"[!-~]+", re.ASCII)
 _WHOLE_NUMBER = re.compile(r"[0-9]{1,16}", re.ASCII)
 _UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -54,9 +57,12 @@ def raw_pairs(query: str) -> list[tuple[str, str]]:
     ]
 
 
-def decoded_pairs(query: str) -> list[tuple[str, str]]:
+def decoded_pairs(query: str, errors: str = "replace") -> list[tuple[str, str]]:
     """Split a query and decode its names and values."""
-    return [(unquote_plus(name), unquote_plus(value)) for name, value in raw_pairs(query)]
+    return [
+        (unquote_plus(name, errors=errors), unquote_plus(value, errors=errors))
+        for name, value in raw_pairs(query)
+    ]
 
 
 def parameter(query: str, name: str) -> str | None:
@@ -83,7 +89,7 @@ def joined(*queries: str) -> str:
 
 def encoded(pairs: Iterable[tuple[str, str]]) -> str:
     """Percent-encode pairs in their order, with upper-case escapes, a space as %20."""
-    return "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in pairs)
+    return "&".join(f"{_quoted(name)}={_quoted(value)}" for name, value in pairs)
 
 
 def decoded(query: str) -> str:
@@ -102,6 +108,11 @@ def sorted_by_name(query: str) -> str:
             key=lambda part: decoded(part.partition("=")[0]),
         )
     )
+
+
+def named_key(text: str | None) -> str | None:
+    """Return an API key as a request names it; None where no exchange issues such a key."""
+    return text if text and len(text) <= _KEY_MAX_CHARACTERS and _KEY.fullmatch(text) else None
 
 
 def with_headers(request: WireRequest, **headers: str) -> WireRequest:
@@ -141,6 +152,10 @@ def moment_ms(text: str | None) -> int | None:
     except (ValueError, OverflowError):
         return None
     return (elapsed.days * 86_400 + elapsed.seconds) * 1000 + elapsed.microseconds // 1000
+
+
+def _quoted(text: str) -> str:
+    return quote(text, safe="", errors="surrogateescape")
 
 
 def _bytes(text: str | bytes) -> bytes:
