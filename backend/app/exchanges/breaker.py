@@ -2,18 +2,10 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 
 class BreakerOpen(Exception):
     """The exchange failed too often just now; nothing was sent."""
-
-
-@dataclass(slots=True)
-class Attempt:
-    """One try. An answer that arrives and still is a failure is marked as one."""
-
-    failed: bool = False
 
 
 class Breaker:
@@ -30,7 +22,7 @@ class Breaker:
         self._probing = False
 
     @contextmanager
-    def attempt(self, *failures: type[Exception]) -> Iterator[Attempt]:
+    def attempt(self, *failures: type[Exception]) -> Iterator[None]:
         """Count what happens inside: one of `failures` is a failure, a plain end a success.
 
         Anything else, such as a caller who went away, says nothing about the exchange.
@@ -38,15 +30,14 @@ class Breaker:
         Raises:
             BreakerOpen: too many failures just now, or another probe is out.
         """
-        attempt = Attempt()
         probing = self._admit()
         try:
-            yield attempt
+            yield
         except failures:
             self._count(failed=True)
             raise
         else:
-            self._count(attempt.failed)
+            self._count(failed=False)
         finally:
             if probing:
                 self._probing = False

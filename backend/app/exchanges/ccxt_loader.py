@@ -26,20 +26,30 @@ def load_exchange_class(exchange: str) -> type[Any]:
     Where the real `ccxt` is imported already, it is used as it is.
     """
     with _IMPORTING:
-        for name in _PACKAGES:
-            _stand_in(name)
+        _prepare()
         module = import_module(f"ccxt.async_support.{exchange}")
-    found: type[Any] = getattr(module, exchange)
+        found: type[Any] = getattr(module, exchange)
+        # In the whole package the class covers the module of its name; here too.
+        setattr(sys.modules["ccxt.async_support"], exchange, found)
     return found
 
 
 def load_base_error() -> type[Exception]:
     """Return the root of CCXT's errors, without loading more than that."""
     with _IMPORTING:
-        for name in _PACKAGES:
-            _stand_in(name)
+        _prepare()
         found: type[Exception] = import_module("ccxt.base.errors").BaseError
     return found
+
+
+def _prepare() -> None:
+    for name in _PACKAGES:
+        _stand_in(name)
+    # CCXT's own base classes take these from the package, which must not fill itself for that.
+    lent = {**vars(import_module("ccxt.base.errors"))}
+    lent["Exchange"] = import_module("ccxt.base.exchange").Exchange
+    for name, value in lent.items():
+        vars(sys.modules["ccxt"]).setdefault(name, value)
 
 
 def _stand_in(name: str) -> None:

@@ -14,7 +14,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from http import HTTPStatus
-from typing import Final
 
 import aiohttp
 import certifi
@@ -28,10 +27,6 @@ from backend.app.exchanges.bounded_body import (
     read_bounded,
 )
 from backend.app.exchanges.breaker import Breaker, BreakerOpen
-
-_AWAY: Final = frozenset(
-    {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +45,7 @@ class OutboundLimits:
 
 
 class Fault(StrEnum):
-    """Why no usable answer came."""
+    """Why no usable answer came. From UNREACHABLE on, the breaker counts it."""
 
     FOREIGN_ORIGIN = "foreign_origin"
     UNSENDABLE = "unsendable"
@@ -149,11 +144,8 @@ class Outbound:
             raise NoAnswer(Fault.FOREIGN_ORIGIN)
         async with line.place():
             try:
-                with line.breaker.attempt(NoAnswer) as attempt:
-                    answer = await self._carry(url, request)
-                    if answer.status in _AWAY:
-                        attempt.failed = True
-                    return answer
+                with line.breaker.attempt(NoAnswer):
+                    return await self._carry(url, request)
             except BreakerOpen:
                 raise NoAnswer(Fault.RESTING) from None
 

@@ -3,6 +3,7 @@
 import base64
 import logging
 
+import aiohttp
 import pytest
 
 from backend.app.enums import Environment
@@ -17,7 +18,7 @@ from backend.tests.support.hostile_exchange import Misbehaviour, misbehave, reco
 _KEY = "canary-key-7f3a91c2"
 _SECRET = "canary-secret-55d0e8b1"
 _PASSPHRASE = "canary-passphrase-c4"
-_SHORT = OutboundLimits(connect_seconds=0.3, read_seconds=0.3, total_seconds=0.5)
+_SHORT = OutboundLimits(connect_seconds=0.3, read_seconds=0.2, total_seconds=0.3)
 
 
 def _keys() -> ExchangeKeys:
@@ -30,13 +31,13 @@ async def test_a_hostile_exchange_gets_no_verdict_and_gives_nothing_away(
     exchange: str, misbehaviour: Misbehaviour, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    async with serving(record_only) as (foreign, stranger):
-        async with serving(misbehave(misbehaviour, exchange, foreign)) as (origin, asked):
-            connector = Connector(ConnectorSettings(Environment.SANDBOX, origin, _SHORT))
-            try:
-                verification = await connector.verify(exchange, _keys())
-            finally:
-                await connector.close()
+    async with (
+        serving(record_only) as (foreign, stranger),
+        serving(misbehave(misbehaviour, exchange, foreign)) as (origin, asked),
+    ):
+        connector = Connector(ConnectorSettings(Environment.SANDBOX, origin, _SHORT))
+        verification = await connector.verify(exchange, _keys())
+        await connector.close()
 
     assert asked.bytes_total > 0
     assert verification.refusal is not None
@@ -48,3 +49,15 @@ async def test_a_hostile_exchange_gets_no_verdict_and_gives_nothing_away(
     for canary in (_KEY, _SECRET, _PASSPHRASE):
         assert canary not in told
         assert base64.b64encode(canary.encode()).decode() not in told
+
+
+async def test_the_foreign_origin_would_have_seen_a_client_that_follows_redirects() -> None:
+    async with (
+        serving(record_only) as (foreign, stranger),
+        serving(misbehave(Misbehaviour.REDIRECT, "okx", foreign)) as (origin, _asked),
+        aiohttp.ClientSession() as careless,
+    ):
+        with pytest.raises(aiohttp.ServerDisconnectedError):
+            await careless.get(origin, headers={"OK-ACCESS-KEY": _KEY})
+
+    assert _KEY.encode() in stranger.requests[0]

@@ -117,39 +117,32 @@ def gzip_bomb(bytes_total: int = _BOMB_BYTES) -> bytes:
     return gzip.compress(bytes(bytes_total), compresslevel=6)
 
 
-_BOMB = gzip_bomb()
+_JSON = "Content-Type: application/json"
+_PAGE = b"<!doctype html><title>Just a moment...</title><h1>api key expired</h1>"
+_ROWS = b'[{"currency":"BTC","available":"1","locked":"0"}]'
+_SAME_FOR_ALL = {
+    Misbehaviour.HTML: reply(_PAGE, "Content-Type: text/html"),
+    Misbehaviour.EMPTY: reply(b"", _JSON),
+    Misbehaviour.NULL: reply(b"null", _JSON),
+    Misbehaviour.EMPTY_OBJECT: reply(b"{}", _JSON),
+    Misbehaviour.GARBAGE: reply(bytes(range(256)) * 4, _JSON),
+    Misbehaviour.HUGE: reply(_ROWS + b" " * (_HUGE_BYTES - len(_ROWS)), _JSON),
+    Misbehaviour.GZIP_BOMB: reply(gzip_bomb(), _JSON, "Content-Encoding: gzip"),
+}
 
 
 def _whole(kind: Misbehaviour, exchange: str, head: bytes, foreign_origin: str) -> bytes:
-    target = head.split(b" ")[1].decode()
-    match kind:
-        case Misbehaviour.HTML:
-            page = b"<!doctype html><title>Just a moment...</title><h1>api key expired</h1>"
-            return reply(page, "Content-Type: text/html")
-        case Misbehaviour.EMPTY:
-            return reply(b"", "Content-Type: application/json")
-        case Misbehaviour.NULL:
-            return reply(b"null", "Content-Type: application/json")
-        case Misbehaviour.EMPTY_OBJECT:
-            return reply(b"{}", "Content-Type: application/json")
-        case Misbehaviour.GARBAGE:
-            return reply(bytes(range(256)) * 4, "Content-Type: application/json")
-        case Misbehaviour.NOT_A_NUMBER:
-            return reply(_NOT_A_NUMBER[exchange].encode(), "Content-Type: application/json")
-        case Misbehaviour.HUGE:
-            rows = b'[{"currency":"BTC","available":"1","locked":"0"}]'
-            return reply(rows + b" " * (_HUGE_BYTES - len(rows)))
-        case Misbehaviour.GZIP_BOMB:
-            return reply(_BOMB, "Content-Type: application/json", "Content-Encoding: gzip")
-        case Misbehaviour.REDIRECT:
-            location = f"Location: {foreign_origin}{target}"
-            return reply(b"", location, status="307 Temporary Redirect")
-        case Misbehaviour.HEADER_ECHO:
-            sent = head.decode()
-            fields = {"code": sent, "msg": sent, "label": sent, "data": [sent], "balances": sent}
-            echo = f"X-Echo: {quote(sent[:2000])}"
-            return reply(json.dumps(fields).encode(), "Content-Type: application/json", echo)
-    raise AssertionError(kind)
+    if kind is Misbehaviour.NOT_A_NUMBER:
+        return reply(_NOT_A_NUMBER[exchange].encode(), _JSON)
+    if kind is Misbehaviour.REDIRECT:
+        target = head.split(b" ")[1].decode()
+        location = f"Location: {foreign_origin}{target}"
+        return reply(b"", location, status="307 Temporary Redirect")
+    if kind is Misbehaviour.HEADER_ECHO:
+        sent = head.decode()
+        fields = {"code": sent, "msg": sent, "label": sent, "data": [sent], "balances": sent}
+        return reply(json.dumps(fields).encode(), _JSON, f"X-Echo: {quote(sent[:2000])}")
+    return _SAME_FOR_ALL[kind]
 
 
 async def _drip(writer: asyncio.StreamWriter) -> None:
