@@ -91,8 +91,9 @@ _REFUSALS: Mapping[Reason, tuple[int, str, str]] = {
 }
 
 # Whether writing to the wallet includes withdrawing is not documented, so it stays unknown.
-_PERMISSIONS = frozenset(
-    ["spot", "wallet", "futures", "delivery", "margin", "account", "unified", "earn", "options"]
+_PERMISSIONS = (
+    *("spot", "margin", "futures", "delivery", "options"),
+    *("wallet", "account", "unified", "earn"),
 )
 _STATE_NORMAL = 1
 # A shorter prefix could start a stranger's key.
