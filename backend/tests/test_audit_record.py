@@ -1,0 +1,101 @@
+"""What an audit record may say, and how it is written."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from backend.app.audit_record import (
+    SYSTEM,
+    Act,
+    Actor,
+    ActorType,
+    AuditObject,
+    AuditRecord,
+    Caller,
+    Outcome,
+    stamp,
+)
+
+AT = datetime(2026, 11, 21, 10, 30, 0, 5, tzinfo=UTC)
+RECORD = AuditRecord(
+    act=Act.CREDENTIAL_USED,
+    outcome=Outcome.ALLOWED,
+    caller=Caller(
+        Actor(ActorType.USER, 7, session="33333333-3333-4333-8333-333333333333"),
+        request_id="0f" * 16,
+        address="2001:db8::1",
+    ),
+    at=AT,
+    object=AuditObject("credential", 42, owner=7),
+    purpose="verify",
+    kid="k1",
+    rev=1,
+)
+WORDS = ("field", "purpose", "reason", "kid", "ct")
+
+
+def test_a_record_is_written_as_canonical_json() -> None:
+    assert RECORD.payload() == (
+        b'{"act":"credential.used",'
+        b'"actor":{"id":7,"session":"33333333-3333-4333-8333-333333333333","type":"user"},'
+        b'"at":"2026-11-21T10:30:00.000005Z","ip":"2001:db8::1","kid":"k1",'
+        b'"object":{"id":42,"owner":7,"type":"credential"},"outcome":"allowed",'
+        b'"purpose":"verify","req":"0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f","rev":1}'
+    )
+
+
+def test_what_is_absent_is_not_written() -> None:
+    least = AuditRecord(act=Act.LOGOUT, outcome=Outcome.DONE, caller=SYSTEM, at=AT)
+
+    assert set(json.loads(least.payload())) == {"act", "actor", "at", "outcome"}
+
+
+@pytest.mark.parametrize("name", WORDS)
+@pytest.mark.parametrize(
+    "text", ["", "two words", "x" * 65, 'quote"', "back\\slash", "line\n", "schlüssel", "{}"]
+)
+def test_nothing_but_a_short_word_is_recorded(name: str, text: str) -> None:
+    changes: dict[str, Any] = {name: text}
+
+    with pytest.raises(ValueError, match=f"{name} of an audit record"):
+        replace(RECORD, **changes).payload()
+
+
+@pytest.mark.parametrize(
+    "caller",
+    [
+        Caller(Actor(ActorType.USER, "an id")),
+        Caller(Actor(ActorType.USER, session="a session")),
+        Caller(Actor(ActorType.USER, key_prefix="a prefix")),
+        Caller(Actor(ActorType.USER), request_id="a request"),
+        Caller(Actor(ActorType.USER), address="an address"),
+    ],
+)
+def test_the_words_of_a_caller_are_held_to_the_same_rule(caller: Caller) -> None:
+    with pytest.raises(ValueError, match="short word"):
+        replace(RECORD, caller=caller).payload()
+
+
+def test_a_refused_word_is_not_repeated() -> None:
+    with pytest.raises(ValueError, match="short word") as refused:
+        replace(RECORD, reason="a secret text").payload()
+
+    assert "secret text" not in str(refused.value)
+
+
+def test_a_moment_is_written_in_utc() -> None:
+    elsewhere = AT.astimezone(timezone(timedelta(hours=5, minutes=30)))
+
+    assert stamp(elsewhere) == stamp(AT) == "2026-11-21T10:30:00.000005Z"
+
+
+def test_a_moment_without_a_zone_is_refused() -> None:
+    with pytest.raises(ValueError, match="zone"):
+        stamp(AT.replace(tzinfo=None))
+
+
+def test_the_earliest_year_keeps_its_four_digits() -> None:
+    assert stamp(datetime(1, 1, 1, tzinfo=UTC)).startswith("0001-01-01T")
