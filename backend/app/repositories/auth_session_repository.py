@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from backend.app.enums import Role
 from backend.app.models.auth_session import AuthSession
 from backend.app.models.refresh_token import RefreshToken
 from backend.app.models.user import User
@@ -23,7 +24,7 @@ class LiveSession:
     session_id: UUID
     user_id: int
     username: str
-    role: str
+    role: Role
     expires_at: datetime
 
 
@@ -53,19 +54,20 @@ class AuthSessionRepository:
             )
         )
         row = found.one_or_none()
-        return None if row is None else LiveSession(*row)
+        if row is None:
+            return None
+        found_id, user_id, username, role, expires_at = row
+        return LiveSession(found_id, user_id, username, Role(role), expires_at)
 
-    async def begin(
-        self, *, session_id: UUID, user_id: int, auth_version: int, at: datetime, until: datetime
-    ) -> None:
+    async def begin(self, live: LiveSession, *, auth_version: int, at: datetime) -> None:
         """Write a new session."""
         self._session.add(
             AuthSession(
-                id=session_id,
-                user_id=user_id,
+                id=live.session_id,
+                user_id=live.user_id,
                 auth_version=auth_version,
                 created_at=at,
-                expires_at=until,
+                expires_at=live.expires_at,
             )
         )
         await self._session.flush()
@@ -142,13 +144,6 @@ class AuthSessionRepository:
             .where(RefreshToken.token_hash == token_hash)
             .values(spent_at=at, spent_by=by)
         )
-
-    async def owner_of(self, session_id: UUID) -> int | None:
-        """Return whose session it is, alive or not."""
-        found = await self._session.execute(
-            select(AuthSession.user_id).where(AuthSession.id == session_id)
-        )
-        return found.scalar_one_or_none()
 
     async def _notify(self, message: str) -> None:
         await self._session.execute(select(func.pg_notify(SESSIONS_CHANNEL, message)))

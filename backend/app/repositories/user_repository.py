@@ -1,6 +1,6 @@
 """SQL for people. Nothing here commits."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import delete, exc, func, select, update
@@ -72,7 +72,7 @@ class UserRepository:
         )
         return found.scalars().all()
 
-    async def change(self, user_id: int, **values: Any) -> User:
+    async def change(self, user_id: int, changes: Mapping[str, Any]) -> User:
         """Change one user and return the row as it now stands.
 
         Raises:
@@ -83,7 +83,7 @@ class UserRepository:
             changed = await self._session.execute(
                 update(User)
                 .where(User.id == user_id)
-                .values(**values, updated_at=func.now())
+                .values(**changes, updated_at=func.now())
                 .returning(User),
                 execution_options={"populate_existing": True},
             )
@@ -94,14 +94,14 @@ class UserRepository:
             raise UserNotFound("There is no such user.")
         return user
 
-    async def change_login(self, user_id: int, **values: Any) -> User:
+    async def change_login(self, user_id: int, changes: Mapping[str, Any]) -> User:
         """Change what a login rests on: every session begun before counts no more.
 
         Raises:
             UserNotFound: there is none of that id.
             UserExists: the e-mail address is taken.
         """
-        return await self.change(user_id, **values, auth_version=User.auth_version + 1)
+        return await self.change(user_id, {**changes, "auth_version": User.auth_version + 1})
 
     async def delete(self, user_id: int) -> None:
         """Delete one user and, with the row, everything that hangs on it."""

@@ -16,8 +16,9 @@ from fastapi.security.base import SecurityBase
 from starlette.requests import HTTPConnection
 
 from backend.app.enums import Role
-from backend.app.errors import ConfigurationError, Forbidden
+from backend.app.errors import ConfigurationError
 from backend.app.services.principal import Principal
+from backend.app.services.session_guard import SessionGuard
 
 
 class Public:
@@ -43,11 +44,14 @@ class Policy(SecurityBase):
             Unauthenticated: nobody, or a token that is not accepted.
             Forbidden: the role is not one of ours.
         """
-        principal: Principal = await connection.app.state.container.session_guard.admit(
-            connection.headers.get("authorization")
+        guard: SessionGuard = connection.app.state.container.session_guard
+        principal = await guard.admit(
+            connection.headers.get("authorization"),
+            request_id=getattr(connection.state, "request_id", None),
+            address=connection.client.host if connection.client else None,
         )
         if principal.role not in self.roles:
-            raise Forbidden("Your role does not allow this.")
+            raise await guard.deny(principal, connection.scope["endpoint"].__name__)
         return principal
 
 

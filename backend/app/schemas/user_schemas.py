@@ -21,9 +21,8 @@ RECORD_ID_MAX: Final = 2**63 - 1
 
 def _email(value: str) -> str:
     """Return the address in the one form it is stored and compared in."""
+    printable(value)
     try:
-        if not value.isprintable():
-            raise EmailNotValidError
         found = validate_email(value, check_deliverability=False, allow_smtputf8=False)
     except EmailNotValidError:
         raise PydanticCustomError("email", "An e-mail address looks like name@domain") from None
@@ -89,6 +88,15 @@ class ProfileUpdate(Request):
 
     email: Email | None = None
     full_name: FullName | None = None
+
+    def changes(self) -> dict[str, str | None]:
+        """Return what to store: `email: null` says nothing, `full_name: null` removes."""
+        changes: dict[str, str | None] = {}
+        if self.email is not None:
+            changes["email"] = self.email
+        if "full_name" in self.model_fields_set:
+            changes["full_name"] = self.full_name
+        return changes
 
 
 class UserUpdate(ProfileUpdate):

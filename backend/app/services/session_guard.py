@@ -12,11 +12,12 @@ from uuid import UUID
 
 from cachetools import TTLCache
 
+from backend.app.audit_record import Act, AuditRecord, Outcome
 from backend.app.clock import Clock
 from backend.app.database import Database
-from backend.app.enums import Role
-from backend.app.errors import Unauthenticated
-from backend.app.repositories.auth_session_repository import AuthSessionRepository
+from backend.app.errors import Forbidden, Unauthenticated
+from backend.app.repositories.audit_repository import AuditRepository
+from backend.app.repositories.auth_session_repository import AuthSessionRepository, LiveSession
 from backend.app.services.principal import Principal
 from backend.app.services.token_service import TokenService
 
@@ -38,12 +39,14 @@ class SessionGuard:
         self._database = database
         self._tokens = tokens
         self._now = now
-        self._live: TTLCache[UUID, Principal] = TTLCache(
+        self._live: TTLCache[UUID, LiveSession] = TTLCache(
             _SESSIONS_MAX, STALE_SECONDS_MAX, timer=monotonic
         )
         self._changes = 0
 
-    async def admit(self, authorization: str | None) -> Principal:
+    async def admit(
+        self, authorization: str | None, *, request_id: str | None, address: str | None
+    ) -> Principal:
         """Return who is asking.
 
         Raises:
@@ -53,10 +56,29 @@ class SessionGuard:
         if scheme.lower() != _SCHEME or not token:
             raise Unauthenticated("Send an access token: `Authorization: Bearer ...`.")
         claims = self._tokens.read(token)
-        principal = self._live.get(claims.session_id) or await self._look_up(claims.session_id)
-        if principal is None or principal.user_id != claims.user_id:
+        live = self._live.get(claims.session_id) or await self._look_up(claims.session_id)
+        if live is None or live.user_id != claims.user_id or live.expires_at <= self._now():
             raise Unauthenticated("This session has ended. Sign in again.")
-        return principal
+        # The role is the stored one: a token may be older than a change of it.
+        return Principal(
+            live.user_id, live.username, live.role, live.session_id, request_id, address
+        )
+
+    async def deny(self, principal: Principal, purpose: str) -> Forbidden:
+        """Record that somebody reached for what the role does not allow; return the refusal."""
+        async with self._database.transaction() as session:
+            await AuditRepository(session).append(
+                [
+                    AuditRecord(
+                        act=Act.ACCESS_DENIED,
+                        outcome=Outcome.DENIED,
+                        caller=principal.caller,
+                        at=self._now(),
+                        purpose=purpose,
+                    )
+                ]
+            )
+        return Forbidden("Your role does not allow this.")
 
     def forget_session(self, session_id: UUID) -> None:
         """Look this session up again before it passes next."""
@@ -74,14 +96,11 @@ class SessionGuard:
         self._changes += 1
         self._live.clear()
 
-    async def _look_up(self, session_id: UUID) -> Principal | None:
+    async def _look_up(self, session_id: UUID) -> LiveSession | None:
         changes_seen = self._changes
         async with self._database.snapshot() as session:
-            found = await AuthSessionRepository(session).find_live(session_id, self._now())
-        if found is None:
-            return None
-        principal = Principal(found.user_id, found.username, Role(found.role), found.session_id)
+            live = await AuthSessionRepository(session).find_live(session_id, self._now())
         # What we read may be older than a change that was announced while we were reading.
-        if self._changes == changes_seen:
-            self._live[session_id] = principal
-        return principal
+        if live is not None and self._changes == changes_seen:
+            self._live[session_id] = live
+        return live

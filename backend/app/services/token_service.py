@@ -22,7 +22,6 @@ from backend.app.enums import Role
 from backend.app.errors import Unauthenticated
 from backend.app.ids import new_id
 from backend.app.services.keyed_hash import signing_secret
-from backend.app.services.principal import Principal
 
 ISSUER: Final = "strongroom"
 AUDIENCE: Final = "strongroom-api"
@@ -64,15 +63,15 @@ class TokenService:
         """Return how long a token is good for."""
         return int(self._lifetime.total_seconds())
 
-    def issue(self, principal: Principal) -> SecretStr:
+    def issue(self, user_id: int, session_id: UUID, role: Role) -> SecretStr:
         """Return a token for one session, good from now on for the configured lifetime."""
         now = self._now()
         claims = {
             "iss": ISSUER,
             "aud": AUDIENCE,
-            "sub": str(principal.user_id),
-            "sid": str(principal.session_id),
-            "role": principal.role.value,
+            "sub": str(user_id),
+            "sid": str(session_id),
+            "role": role.value,
             "scope": SCOPE,
             "iat": int(now.timestamp()),
             "nbf": int(now.timestamp()),
