@@ -56,6 +56,7 @@ class AuthService:
         tokens: TokenService,
         guard: SessionGuard,
         addresses: AddressLimit,
+        throttling: LoginThrottling,
         now: Clock,
     ) -> None:
         self._database = database
@@ -64,7 +65,7 @@ class AuthService:
         self._addresses = addresses
         self._now = now
         self._chain = SessionChain(settings, tokens, now)
-        self._throttling = LoginThrottling(settings.jwt_secret, now)
+        self._throttling = throttling
         self._devices = DeviceCookies(settings.jwt_secret, now)
 
     async def register(self, asked: Registration, client: Client) -> UserProfile:
