@@ -1,14 +1,30 @@
 """The composition root: everything is built here, once, and handed what it uses."""
 
+import hmac
+from typing import Final
+
+from pydantic import SecretStr
+
 from backend.app.clock import Clock, utc_now
 from backend.app.config import Settings
 from backend.app.database import Database
+from backend.app.exchanges.connector import Connector, ConnectorSettings
 from backend.app.services.address_limit import AddressLimit
+from backend.app.services.audit_service import AuditService
 from backend.app.services.auth_service import AuthService
+from backend.app.services.cache_service import CacheService
+from backend.app.services.credential_service import CredentialService
+from backend.app.services.credential_vault import CredentialVault
+from backend.app.services.crypto_service import CryptoService
+from backend.app.services.exchange_list_service import ExchangeListService
+from backend.app.services.exchange_service import ExchangeService
 from backend.app.services.health_service import HealthService
+from backend.app.services.key_check import KeyCheck
+from backend.app.services.key_ring import KeyRing
 from backend.app.services.login_throttle import LoginThrottling
 from backend.app.services.password_service import PasswordService
 from backend.app.services.profile_service import ProfileService
+from backend.app.services.redis_cache import RedisCache
 from backend.app.services.session_guard import SessionGuard
 from backend.app.services.token_service import TokenService
 from backend.app.services.user_service import UserService
@@ -16,9 +32,15 @@ from backend.app.workers.login_sweeper import LoginSweeper
 from backend.app.workers.runner import WorkerRunner
 from backend.app.workers.session_listener import SessionListener
 
+_CACHE_MARK: Final = b"strongroom/cache-mark/1"
+
 
 class Container:
-    """The services of one process. Build it, `start` it, `stop` it."""
+    """The services of one process. Build it, `start` it, `stop` it.
+
+    Raises:
+        ConfigurationError: a secret it cannot do without is missing or damaged.
+    """
 
     def __init__(self, settings: Settings, database_url: str, clock: Clock = utc_now) -> None:
         self.settings = settings
@@ -26,6 +48,7 @@ class Container:
         self.database = Database(database_url, settings.database)
         self.health = HealthService(self.database)
         self._build_login()
+        self._build_vault()
         self._workers = WorkerRunner(
             (
                 SessionListener(self.database.engine, self.session_guard),
@@ -33,11 +56,33 @@ class Container:
             )
         )
 
+    async def start(self) -> None:
+        """Prove the master keys against the database, then start what runs beside the requests.
+
+        Raises:
+            ConfigurationError: the keys do not open this database.
+            DatabaseUnavailable: it does not answer.
+        """
+        await self._key_check.unlock()
+        await self.audit.start()
+        await self._cache.start()
+        self._workers.start()
+
+    async def stop(self) -> None:
+        """Finish what is under way, then let go of everything."""
+        self.health.drain()
+        await self._workers.stop()
+        await self._connector.close()
+        await self._cache.stop()
+        await self.audit.stop()
+        self._passwords.close()
+        await self.database.close()
+
     def _build_login(self) -> None:
         auth = self.settings.auth
+        self._passwords = PasswordService()
         tokens = TokenService(auth, self.clock)
         throttling = LoginThrottling(auth.jwt_secret, self.clock)
-        self._passwords = PasswordService()
         self.session_guard = SessionGuard(self.database, tokens, self.clock)
         self.auth = AuthService(
             database=self.database,
@@ -45,8 +90,8 @@ class Container:
             passwords=self._passwords,
             tokens=tokens,
             guard=self.session_guard,
-            addresses=AddressLimit(self.settings.cache.redis_url),
             throttling=throttling,
+            addresses=AddressLimit(self.settings.cache.redis_url),
             now=self.clock,
         )
         self.profiles = ProfileService(
@@ -64,13 +109,39 @@ class Container:
             now=self.clock,
         )
 
-    async def start(self) -> None:
-        """Start what runs beside the requests."""
-        self._workers.start()
+    def _build_vault(self) -> None:
+        settings = self.settings
+        environment = settings.exchange.exchange_mode
+        key_ring = KeyRing.from_environment(_shown(settings.vault.encryption_key))
+        crypto = CryptoService(key_ring)
+        self._key_check = KeyCheck(self.database, key_ring, crypto, self.clock)
+        self.audit = AuditService(self.database)
+        self._connector = Connector(
+            ConnectorSettings(mode=environment, sandbox_url=settings.exchange.sandbox_url),
+            self.clock,
+        )
+        self._cache = CacheService(self._redis_cache())
+        self.exchange_list = ExchangeListService(
+            self._cache, settings.cache.exchange_list_ttl_seconds
+        )
+        self.credentials = CredentialService(
+            database=self.database,
+            vault=CredentialVault(self.database, crypto, self.audit, self.clock),
+            exchanges=ExchangeService(self._connector, environment, self.clock),
+            cache=self._cache,
+            environment=environment,
+            list_ttl_seconds=settings.cache.credential_list_ttl_seconds,
+            now=self.clock,
+        )
 
-    async def stop(self) -> None:
-        """Finish what is under way, then let go of everything, newest first."""
-        self.health.drain()
-        await self._workers.stop()
-        self._passwords.close()
-        await self.database.close()
+    def _redis_cache(self) -> RedisCache | None:
+        url = _shown(self.settings.cache.redis_url)
+        if url is None:
+            return None
+        # Every process of this installation marks alike, and nobody else can.
+        secret = (_shown(self.settings.auth.jwt_secret) or "").encode()
+        return RedisCache(url, hmac.digest(secret, _CACHE_MARK, "sha256"))
+
+
+def _shown(secret: SecretStr | None) -> str | None:
+    return secret.get_secret_value() if secret is not None else None

@@ -20,6 +20,7 @@ from backend.app.logs import configure_logging
 from backend.app.main import AppRole, create_app
 from backend.app.migrations import migrate
 from backend.app.sandbox.app import create_sandbox_app
+from backend.app.services.password_service import new_password
 from backend.app.serving import Served, listening, serve
 
 Greeting = Callable[[list[Served], str | None], None]
@@ -47,7 +48,7 @@ async def run_everything(greet: Greeting) -> int:
         url = await stack.enter_async_context(_database(settings, home))
         await asyncio.to_thread(migrate, url)
         container = await stack.enter_async_context(_running(settings, url))
-        password = await container.users.ensure_administrator()
+        password = await _first_password(container)
         served.insert(0, Served(AppRole.API, create_app(AppRole.API, container), api))
         await serve(
             served,
@@ -92,8 +93,18 @@ async def reset_password(username: str) -> int:
     settings = Settings.load(ensure_secrets(home), _DOTENV)
     configure_logging(settings.server)
     async with _database(settings, home) as url, _running(settings, url) as container:
-        print(await container.users.reset_password(username))  # noqa: T201 - the verb's result
+        password = await container.users.reset_password(username)
+        print(password.get_secret_value())  # noqa: T201 - shown once: the verb's result
     return 0
+
+
+async def _first_password(container: Container) -> str | None:
+    password = new_password()
+    return (
+        password.get_secret_value()
+        if await container.users.ensure_administrator(password)
+        else None
+    )
 
 
 def configured_url(settings: Settings) -> str:

@@ -136,6 +136,18 @@ class CredentialRepository:
         if stamped.one_or_none() is None:
             raise CredentialChanged("The credential changed while the exchange was answering.")
 
+    async def hold(self, seen: ApiCredential) -> None:
+        """Keep `seen` as it is until this block ends.
+
+        Raises:
+            CredentialChanged: replaced or deleted since it was read.
+        """
+        held = await self._session.scalar(
+            select(ApiCredential.id).where(*_still(seen)).with_for_update()
+        )
+        if held is None:
+            raise CredentialChanged("The credential was replaced or deleted meanwhile.")
+
     async def delete(self, owner_id: int, credential_id: int) -> ApiCredential:
         """Remove a credential for good, and return what it was.
 

@@ -9,11 +9,11 @@ from typing import Final, Protocol
 from backend.app.clock import Clock
 from backend.app.enums import Environment, Known
 from backend.app.errors import ExchangeThrottled, ExchangeUnreachable, Unprocessable
-from backend.app.exchanges.connector import ExchangeKeys, Verification
 from backend.app.exchanges.key_information import Balance, KeyInformation
 from backend.app.exchanges.reasons import Reason, Refusal, Standing
 from backend.app.exchanges.refusals import advice, sentence
 from backend.app.exchanges.registry import SUPPORTED, profile, resolve
+from backend.app.exchanges.verification import ExchangeKeys, Verification
 from backend.app.money import plain
 from backend.app.schemas.exchange_schemas import (
     AccountInfo,

@@ -1,0 +1,80 @@
+"""What every test may ask for: a real database of its own, the services on it, and a client."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from httpx2 import ASGITransport, AsyncClient
+
+from backend.app.config import DatabaseSettings, Settings
+from backend.app.container import Container
+from backend.app.database import Database
+from backend.app.main import AppRole, create_app
+from backend.tests.support.databases import copy_of, make_template
+from backend.tests.support.settings import settings_for_tests
+
+
+class HandClock:
+    """Time that moves only when a test says so."""
+
+    def __init__(self) -> None:
+        self.moment = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.moment
+
+    def advance(self, **by: float) -> None:
+        self.moment += timedelta(**by)
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock()
+
+
+@pytest.fixture(scope="session")
+def cluster_url() -> str:
+    return os.environ["STRONGROOM_TEST_POSTGRES"]
+
+
+@pytest.fixture(scope="session")
+def template_database(cluster_url: str) -> str:
+    return asyncio.run(make_template(cluster_url))
+
+
+@pytest.fixture
+async def database_url(cluster_url: str, template_database: str) -> AsyncIterator[str]:
+    async with copy_of(cluster_url, template_database) as url:
+        yield url
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    database = Database(database_url, DatabaseSettings(_env_file=None))
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return settings_for_tests()
+
+
+@pytest.fixture
+async def services(
+    settings: Settings, database_url: str, clock: HandClock
+) -> AsyncIterator[Container]:
+    container = Container(settings, database_url, clock)
+    await container.start()
+    yield container
+    await container.stop()
+
+
+@pytest.fixture
+async def client(services: Container) -> AsyncIterator[AsyncClient]:
+    app = create_app(AppRole.API, services)
+    transport = ASGITransport(app=app, client=("127.0.0.1", 50000))
+    async with AsyncClient(transport=transport, base_url="http://test") as client:
+        yield client

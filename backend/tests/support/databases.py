@@ -1,0 +1,54 @@
+"""Fresh databases for tests: migrated once, then copied, which takes a few hundredths of a second."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+from sqlalchemy.engine import make_url
+
+from backend.app.migrations import migrate
+
+
+def driver_url(url: str) -> str:
+    """Return the address as asyncpg itself wants it."""
+    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+def with_database(url: str, name: str) -> str:
+    """Return the address of another database of the same server."""
+    return make_url(url).set(database=name).render_as_string(hide_password=False)
+
+
+@asynccontextmanager
+async def server_connection(url: str) -> AsyncIterator[Any]:
+    """Open one connection beneath SQLAlchemy, for what cannot run in a transaction."""
+    connection = await asyncpg.connect(driver_url(url))
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+async def make_template(url: str) -> str:
+    """Create a migrated database to copy from, and return its name."""
+    name = f"template_{uuid4().hex}"
+    async with server_connection(url) as connection:
+        await connection.execute(f"CREATE DATABASE {name}")
+    await asyncio.to_thread(migrate, with_database(url, name))
+    return name
+
+
+@asynccontextmanager
+async def copy_of(url: str, template: str) -> AsyncIterator[str]:
+    """Yield the address of a fresh copy, dropped afterwards."""
+    name = f"test_{uuid4().hex}"
+    async with server_connection(url) as connection:
+        await connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    try:
+        yield with_database(url, name)
+    finally:
+        async with server_connection(url) as connection:
+            await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")

@@ -1,0 +1,29 @@
+"""Settings for a test: secrets made on the spot, nothing read from the environment."""
+
+import secrets
+from typing import Any
+
+from pydantic import SecretStr
+
+from backend.app.config import (
+    AuthSettings,
+    CacheSettings,
+    DatabaseSettings,
+    ExchangeSettings,
+    ServerSettings,
+    Settings,
+    VaultSettings,
+)
+from backend.app.services.crypto_service import CryptoService
+
+
+def settings_for_tests(**exchange: Any) -> Settings:
+    """Return settings with fresh secrets; `exchange` changes the exchange group."""
+    return Settings(
+        database=DatabaseSettings(database_pool_size=5),
+        cache=CacheSettings(),
+        vault=VaultSettings(encryption_key=SecretStr(CryptoService.generate_key())),
+        auth=AuthSettings(jwt_secret=SecretStr(secrets.token_urlsafe(48)), secure_cookies=False),
+        exchange=ExchangeSettings(sandbox_seed=SecretStr(secrets.token_urlsafe(32)), **exchange),
+        server=ServerSettings(),
+    )
