@@ -23,13 +23,13 @@ router = APIRouter(prefix="/me", tags=["me"])
 @router.get("", responses=refusals(Unauthenticated))
 async def read_me(user: CurrentUser, services: ServicesDep) -> UserProfile:
     """Show yourself."""
-    return await services.profile.get(user.user_id)
+    return await services.profiles.get(user.user_id)
 
 
 @router.patch("", responses=refusals(Unauthenticated, UserExists))
 async def update_me(asked: ProfileUpdate, user: CurrentUser, services: ServicesDep) -> UserProfile:
     """Change your e-mail address or full name."""
-    return await services.profile.update(user, asked)
+    return await services.profiles.update(user, asked)
 
 
 @router.post(
@@ -41,4 +41,4 @@ async def update_me(asked: ProfileUpdate, user: CurrentUser, services: ServicesD
 )
 async def change_password(asked: PasswordChange, user: CurrentUser, services: ServicesDep) -> None:
     """Replace your password. All your other sessions end."""
-    await services.profile.change_password(user, asked)
+    await services.profiles.change_password(user, asked)
