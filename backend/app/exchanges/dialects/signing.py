@@ -100,16 +100,6 @@ def decoded(query: str) -> str:
     return unquote(query, errors="backslashreplace")
 
 
-def sorted_by_name(query: str) -> str:
-    """Return the parts of a query in the order of their decoded names."""
-    return "&".join(
-        sorted(
-            (part for part in query.split("&") if part),
-            key=lambda part: decoded(part.partition("=")[0]),
-        )
-    )
-
-
 def named_key(text: str | None) -> str | None:
     """Return an API key as a request names it; None where no exchange issues such a key."""
     return text if text and len(text) <= _KEY_MAX_CHARACTERS and _KEY.fullmatch(text) else None
