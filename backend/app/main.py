@@ -9,7 +9,14 @@ from fastapi.middleware.cors import CORSMiddleware
 from backend.app.container import Container
 from backend.app.middleware.body_limit import BodyLimit
 from backend.app.middleware.request_context import RequestContext
-from backend.app.routes import auth_routes, health_routes, profile_routes, user_routes
+from backend.app.routes import (
+    auth_routes,
+    credential_routes,
+    exchange_routes,
+    health_routes,
+    profile_routes,
+    user_routes,
+)
 from backend.app.routes.policy import refuse_undeclared_routes
 from backend.app.routes.problems import install_problem_handlers
 
@@ -23,7 +30,13 @@ class AppRole(StrEnum):
 
 _V1 = "/api/v1"
 _ROUTERS: dict[AppRole, tuple[APIRouter, ...]] = {
-    AppRole.API: (auth_routes.router, profile_routes.router, user_routes.router),
+    AppRole.API: (
+        auth_routes.router,
+        profile_routes.router,
+        user_routes.router,
+        credential_routes.router,
+        exchange_routes.router,
+    ),
 }
 
 

@@ -61,7 +61,7 @@ class _Answer:
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self.status = message["status"]
+            self.status = int(message["status"])
             message["headers"] = [*message["headers"], (b"x-request-id", self._request_id)]
         await self._send(message)
 
@@ -75,5 +75,6 @@ def _asked_id(scope: Scope) -> str | None:
 
 def _route(scope: Scope) -> str:
     # The template, never the URL: a URL may carry what its sender should not have put there.
-    route = scope.get("route")
-    return getattr(route, "path", "-")
+    # FastAPI keeps routes as a tree; only its own context knows the template from the root.
+    whole = scope.get("fastapi", {}).get("effective_route_context") or scope.get("route")
+    return getattr(whole, "path", None) or "-"

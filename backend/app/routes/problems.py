@@ -83,7 +83,7 @@ def _request_id(request: Request) -> str:
 
 def _bad_input(found: Sequence[Any]) -> Unprocessable:
     errors = [_one_error(error) for error in found[:_ERRORS_MAX]]
-    named = sorted({error["loc"][-1] for error in errors if error["loc"]})
+    named = sorted({error["loc"][-1] for error in errors if len(error["loc"]) > 1})
     return Unprocessable(
         f"Look at: {', '.join(named)}." if named else "The request could not be read.",
         facts={"errors": errors},
@@ -93,7 +93,9 @@ def _bad_input(found: Sequence[Any]) -> Unprocessable:
 def _one_error(error: dict[str, Any]) -> dict[str, Any]:
     kind = str(error["type"])
     message = "Value is not valid" if kind in _QUOTING_KINDS else str(error["msg"])
-    return {"loc": [_shown(part) for part in error["loc"]], "type": kind, "msg": message}
+    # Malformed JSON is located by its offset, which names nothing.
+    where = error["loc"][:1] if kind == "json_invalid" else error["loc"]
+    return {"loc": [_shown(part) for part in where], "type": kind, "msg": message}
 
 
 def _shown(part: object) -> str:

@@ -51,9 +51,9 @@ class SessionListener:
     async def _listen(self) -> None:
         self._connection = await self._engine.connect()
         pooled = await self._connection.get_raw_connection()
+        driver: Any = pooled.driver_connection
         # It is ours for good: the pool may open another in its place.
         pooled.detach()
-        driver: Any = pooled.driver_connection
         await driver.add_listener(SESSIONS_CHANNEL, self._hear)
         self._driver = driver
         # What was said while nobody listened is lost.
