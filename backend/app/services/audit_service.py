@@ -30,8 +30,11 @@ _Waiting = tuple[AuditRecord, asyncio.Future[None]]
 class AuditService:
     """The audit trail of one process. `start` it before anything is recorded."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(
+        self, database: Database, record_wait_seconds: float = RECORD_WAIT_SECONDS_MAX
+    ) -> None:
         self._database = database
+        self._record_wait_seconds = record_wait_seconds
         self._queue: asyncio.Queue[_Waiting] = asyncio.Queue(QUEUE_RECORDS_MAX)
         self._writer: asyncio.Task[None] | None = None
         self._log = structlog.get_logger(__name__)
@@ -66,7 +69,7 @@ class AuditService:
         record.payload()
         try:
             self._queue.put_nowait((record, committed))
-            async with asyncio.timeout(RECORD_WAIT_SECONDS_MAX):
+            async with asyncio.timeout(self._record_wait_seconds):
                 await committed
         except (asyncio.QueueFull, TimeoutError):
             raise _unavailable() from None
