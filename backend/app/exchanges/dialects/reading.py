@@ -108,7 +108,7 @@ def amount_in(value: dict[str, Any], name: str) -> Decimal:
     if amount < 0:
         raise NotTheExchange
     # -0 and 0 are one amount.
-    return abs(amount)
+    return amount.copy_abs()
 
 
 def optional_amount_in(value: dict[str, Any], name: str) -> Decimal:
@@ -211,6 +211,6 @@ def _number(found: Any) -> Decimal:
         number = Decimal(found)
     except InvalidOperation:
         raise NotTheExchange from None
-    if not number.is_finite() or abs(number) > _AMOUNT_MAX:
+    if not number.is_finite() or number.copy_abs() > _AMOUNT_MAX:
         raise NotTheExchange
     return number
