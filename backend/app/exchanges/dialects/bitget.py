@@ -37,8 +37,8 @@ from backend.app.exchanges.dialects.signing import (
     decoded,
     hmac_base64,
     in_window,
+    named_key,
     same,
-    sorted_by_name,
     whole_number,
     with_headers,
 )
@@ -205,11 +205,11 @@ class BitgetDialect(Dialect):
 
     def api_key_in(self, request: WireRequest) -> str | None:
         """Return the key of the header ACCESS-KEY."""
-        return request.headers.get("access-key") or None
+        return named_key(request.headers.get("access-key"))
 
     def sign(self, request: WireRequest, keys: SigningKeys, now_ms: int) -> WireRequest:
         """Return the request with its query sorted and the four ACCESS headers."""
-        ordered = replace(request, query=sorted_by_name(request.query))
+        ordered = replace(request, query=_sorted_by_name(request.query))
         timestamp = str(now_ms)
         return with_headers(
             ordered,
@@ -301,6 +301,11 @@ def _signature(request: WireRequest, keys: SigningKeys, timestamp: str) -> str:
     query = f"?{decoded(request.query)}" if request.query else ""
     text = f"{timestamp}{request.method.upper()}{request.path}{query}{body_text(request)}"
     return hmac_base64(keys.api_secret, text)
+
+
+def _sorted_by_name(query: str) -> str:
+    parts = (part for part in query.split("&") if part)
+    return "&".join(sorted(parts, key=lambda part: decoded(part.partition("=")[0])))
 
 
 def _data(answer: Any) -> Any:

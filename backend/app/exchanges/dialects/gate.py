@@ -34,9 +34,9 @@ from backend.app.exchanges.dialects.signing import (
     decoded,
     hmac_hex,
     in_window,
+    named_key,
     same,
     sha512_hex,
-    sorted_by_name,
     whole_number,
     with_headers,
 )
@@ -180,17 +180,16 @@ class GateDialect(Dialect):
 
     def api_key_in(self, request: WireRequest) -> str | None:
         """Return the key of the header KEY."""
-        return request.headers.get("key") or None
+        return named_key(request.headers.get("key"))
 
     def sign(self, request: WireRequest, keys: SigningKeys, now_ms: int) -> WireRequest:
-        """Return the request with its query sorted and the headers KEY, SIGN and Timestamp."""
-        ordered = replace(request, query=sorted_by_name(request.query))
+        """Return the request with the headers KEY, SIGN and Timestamp."""
         timestamp = str(now_ms // 1000)
         return with_headers(
-            ordered,
+            request,
             key=keys.api_key,
             timestamp=timestamp,
-            sign=_signature(ordered, keys, timestamp),
+            sign=_signature(request, keys, timestamp),
             content_type="application/json",
         )
 

@@ -35,6 +35,7 @@ from backend.app.exchanges.dialects.signing import (
     decoded,
     hmac_base64,
     in_window,
+    named_key,
     same,
     whole_number,
     with_headers,
@@ -255,7 +256,7 @@ class KucoinDialect(Dialect):
 
     def api_key_in(self, request: WireRequest) -> str | None:
         """Return the key of the header KC-API-KEY."""
-        return request.headers.get("kc-api-key") or None
+        return named_key(request.headers.get("kc-api-key"))
 
     def sign(self, request: WireRequest, keys: SigningKeys, now_ms: int) -> WireRequest:
         """Sign as a key of version 2 does."""

@@ -20,6 +20,7 @@ from backend.app.exchanges.dialects.reading import (
     objects_in,
     optional_text_in,
     text_in,
+    whole_in,
     words_in,
 )
 from backend.app.exchanges.dialects.refusing import (
@@ -31,9 +32,11 @@ from backend.app.exchanges.dialects.refusing import (
 )
 from backend.app.exchanges.dialects.signing import (
     body_text,
+    count_of,
     hmac_hex,
     in_window,
     joined,
+    named_key,
     parameter,
     same,
     whole_number,
@@ -200,7 +203,7 @@ class MexcDialect(Dialect):
 
     def api_key_in(self, request: WireRequest) -> str | None:
         """Return the key of the header X-MEXC-APIKEY."""
-        return request.headers.get("x-mexc-apikey") or None
+        return named_key(request.headers.get("x-mexc-apikey"))
 
     def sign(self, request: WireRequest, keys: SigningKeys, now_ms: int) -> WireRequest:
         """Return the request with time, window and signature at the end of its query."""
@@ -217,8 +220,10 @@ class MexcDialect(Dialect):
 
     def check(self, request: WireRequest, keys: SigningKeys, now_ms: int) -> Reason | None:
         """Check the time against the window the request asks for, then the signature."""
-        window_ms = whole_number(parameter(request.query, "recvWindow") or str(_RECEIVE_WINDOW_MS))
-        if window_ms is None or window_ms > _RECEIVE_WINDOW_MAX_MS:
+        window_ms = _RECEIVE_WINDOW_MS
+        if (asked := parameter(request.query, "recvWindow")) is not None:
+            window_ms = whole_number(asked) or 0
+        if not 0 < window_ms <= _RECEIVE_WINDOW_MAX_MS:
             return Reason.CLOCK_SKEW
         sent_ms = whole_number(parameter(request.query, "timestamp"))
         if not in_window(sent_ms, now_ms, behind_ms=window_ms, ahead_ms=_AHEAD_MS):
@@ -226,7 +231,8 @@ class MexcDialect(Dialect):
         signed = without(request.query, "signature") + body_text(request)
         right_key = same(self.api_key_in(request), keys.api_key)
         expected = hmac_hex(keys.api_secret, signed)
-        right_signature = same(parameter(request.query, "signature"), expected)
+        once = count_of(request.query, "signature") == 1
+        right_signature = once and same(parameter(request.query, "signature"), expected)
         return None if right_key and right_signature else Reason.BAD_SIGNATURE
 
     def right_needed(self, request: WireRequest) -> Right:
@@ -260,10 +266,7 @@ class MexcDialect(Dialect):
         )
 
     def read_key_information(self, answers: Sequence[Any], api_key: str) -> KeyInformation:
-        """Read `/api/v3/apiKeyInfo`.
-
-        MEXC tells the days that remain, not the end: without a clock the end stays unknown.
-        """
+        """Read `/api/v3/apiKeyInfo`. MEXC tells the days that remain, not the end."""
         answer = answer_at(answers, 0)
         if answer is None:
             return KeyInformation()
@@ -274,6 +277,7 @@ class MexcDialect(Dialect):
         about = KeyInformation(
             ip_restricted=known(bool(addresses)) if ip_told else Known.UNKNOWN,
             ip_addresses=addresses if ip_told else None,
+            remaining_days=_remaining_days(told),
         )
         if optional_text_in(told, "status") not in (None, _STATUS_VALID):
             return about
@@ -285,3 +289,10 @@ class MexcDialect(Dialect):
             can_withdraw=granted(held, _WITHDRAW, _DOCUMENTED),
             can_transfer=granted(held, _TRANSFER, _DOCUMENTED),
         )
+
+
+def _remaining_days(told: dict[str, Any]) -> int | None:
+    if told.get("remainingValidity") in (None, ""):
+        return None
+    days = whole_in(told, "remainingValidity")
+    return days if days >= 0 else None

@@ -93,11 +93,8 @@ def encoded(pairs: Iterable[tuple[str, str]]) -> str:
 
 
 def decoded(query: str) -> str:
-    """Return a query without its percent-encoding, as kucoin, gate and bitget sign it.
-
-    A plus stays a plus; bytes that are no UTF-8 become text no client can have signed.
-    """
-    return unquote(query, errors="backslashreplace")
+    """Return a query without its percent-encoding, losslessly; a plus stays a plus."""
+    return unquote(query, errors="surrogateescape")
 
 
 def named_key(text: str | None) -> str | None:
