@@ -16,7 +16,9 @@ SYMBOL = "BTC/USDT"
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[RunningSandbox]:
-    with running_sandbox() as running:
+    with running_sandbox(
+        exchanges=tuple(__import__("os").environ.get("XS", "binance").split(","))
+    ) as running:
         yield running
 
 
@@ -70,7 +72,7 @@ async def test_a_client_rests_an_order_finds_it_and_cancels_it(client: Any) -> N
     before = await client.fetch_balance()
 
     placed = await client.create_order(SYMBOL, "limit", "buy", 0.01, price)
-    found = await client.fetch_order(placed["id"], SYMBOL)
+    found = await _fetched(client, placed["id"])
     resting = await client.fetch_open_orders(SYMBOL)
     during = await client.fetch_balance()
     await client.cancel_order(placed["id"], SYMBOL)
@@ -89,7 +91,7 @@ async def test_a_client_trades_at_the_market_both_ways(client: Any) -> None:
 
     bought = await client.create_order(SYMBOL, "market", "buy", 0.01, last)
     between = await client.fetch_balance()
-    filled = await client.fetch_order(bought["id"], SYMBOL)
+    filled = await _fetched(client, bought["id"])
     await client.create_order(SYMBOL, "market", "sell", 0.01)
     after = await client.fetch_balance()
 
@@ -112,3 +114,9 @@ async def test_every_amount_a_client_reads_is_the_worlds(
 
     assert balance["USDT"]["total"] == 100_000
     assert balance["BTC"]["free"] == Decimal("2.5")
+
+
+async def _fetched(client: Any, order_id: str) -> Any:
+    # CCXT's Bybit wants to hear that only recent orders are found; the others ignore the word.
+    params = {"acknowledged": True} if client.id == "bybit" else {}
+    return await client.fetch_order(order_id, SYMBOL, params)

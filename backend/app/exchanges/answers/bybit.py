@@ -1,0 +1,324 @@
+"""Bybit's answers: one envelope with `retCode`, a unified account, every number as text.
+
+Source: https://bybit-exchange.github.io/docs/v5/intro
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, ClassVar, Final
+
+from backend.app.enums import Known
+from backend.app.exchanges.answers.asking import (
+    cancel,
+    fields_of,
+    order_asked,
+    order_of,
+    require_resting,
+)
+from backend.app.exchanges.answers.base import Call, Handler, OrderRefused
+from backend.app.exchanges.answers.bybit_market import (
+    NAMES,
+    PUBLIC_HANDLERS,
+    SPOT,
+    answered,
+    is_spot,
+)
+from backend.app.exchanges.answers.rendering import (
+    DAY_MS,
+    assets,
+    average_price,
+    home_chain,
+    order_id_in,
+    plain,
+    time_text,
+)
+from backend.app.exchanges.key_information import Balance, KeyInformation
+from backend.app.exchanges.market_values import Order, OrderRequest, OrderStatus, OrderType
+
+_STATUSES: Final = {
+    OrderStatus.OPEN: "New",
+    OrderStatus.PARTIALLY_FILLED: "PartiallyFilled",
+    OrderStatus.FILLED: "Filled",
+    OrderStatus.CANCELLED: "Cancelled",
+}
+_REFUSALS: Final[Mapping[str, tuple[int, str]]] = {
+    "unknown_symbol": (10001, "Not supported symbols"),
+    "bad_number": (10001, "Request parameter error."),
+    "tick_size": (170134, "Order price has too many decimals."),
+    "step_size": (170137, "Order quantity has too many decimals."),
+    "min_amount": (170136, "Order quantity exceeded lower limit."),
+    "min_notional": (170140, "Order value exceeded lower limit."),
+    "insufficient_funds": (170131, "Insufficient balance."),
+    "duplicate_client_order_id": (170141, "Duplicate clientOrderId."),
+    "too_many_open_orders": (170810, "Cannot exceed maximum of active orders."),
+    "order_not_found": (170213, "Order does not exist."),
+}
+_UNIFIED_STATUS: Final = 6
+
+
+class BybitAnswers:
+    """What Bybit answers when all is well."""
+
+    exchange: ClassVar[str] = "bybit"
+
+    def handlers(self) -> Mapping[tuple[str, str], Handler]:
+        """Return the handlers by method and path."""
+        return {
+            **PUBLIC_HANDLERS,
+            ("GET", "/v5/user/query-api"): _query_api,
+            ("GET", "/v5/account/info"): _account_info,
+            ("GET", "/v5/account/wallet-balance"): _wallet_balance,
+            ("GET", "/v5/asset/coin/query-info"): _coins,
+            ("GET", "/v5/order/realtime"): _orders,
+            ("POST", "/v5/order/create"): _place,
+            ("POST", "/v5/order/cancel"): _cancel,
+        }
+
+    def render_order_refused(self, rule: str) -> tuple[int, Any]:
+        """Return status and body of Bybit's refusal; its status is 200."""
+        code, words = _REFUSALS[rule]
+        return 200, {"retCode": code, "retMsg": words, "result": {}, "retExtInfo": {}, "time": 0}
+
+
+def _query_api(call: Call) -> Any:
+    told = call.world.key_information(call.account_id)
+    now_ms = call.world.now_ms()
+    is_sub = told.is_sub_account is Known.YES
+    answer = {
+        "id": told.owner_uid,
+        "note": "sandbox",
+        "apiKey": call.api_key,
+        "readOnly": int(Known.YES not in (told.can_trade, told.can_withdraw, told.can_transfer)),
+        "secret": "",
+        "permissions": _permissions(told),
+        "ips": list(told.ip_addresses or ("*",)),
+        "type": 1,
+        "deadlineDay": -2,
+        "expiredAt": "1970-01-01T00:00:00Z",
+        "createdAt": time_text(now_ms - DAY_MS),
+        "unified": 0,
+        "uta": 1,
+        "userID": int(told.owner_uid or 0),
+        "inviterID": 0,
+        "vipLevel": "No VIP",
+        "mktMakerLevel": "0",
+        "affiliateID": 0,
+        "rsaPublicKey": "",
+        "isMaster": not is_sub,
+        "parentUid": "1" if is_sub else "0",
+        "kycLevel": "LEVEL_DEFAULT",
+        "kycRegion": "",
+    }
+    if told.expires_at is not None:
+        left = told.expires_at - datetime.fromtimestamp(now_ms / 1000, UTC)
+        answer["deadlineDay"] = left.days
+        answer["expiredAt"] = f"{told.expires_at:%Y-%m-%dT%H:%M:%SZ}"
+    return answered(call, answer)
+
+
+def _permissions(told: KeyInformation) -> Any:
+    wallet = {
+        "AccountTransfer": told.can_transfer,
+        "SubMemberTransfer": told.can_transfer,
+        "Withdraw": told.can_withdraw,
+    }
+    return {
+        "ContractTrade": [],
+        "Spot": ["SpotTrade"] if told.can_trade is Known.YES else [],
+        "Wallet": [name for name, right in wallet.items() if right is Known.YES],
+        "Options": [],
+        "Derivatives": [],
+        "CopyTrading": [],
+        "BlockTrade": [],
+        "Exchange": [],
+        "NFT": [],
+        "Affiliate": [],
+        "Earn": [],
+    }
+
+
+def _account_info(call: Call) -> Any:
+    return answered(
+        call,
+        {
+            "unifiedMarginStatus": _UNIFIED_STATUS,
+            "marginMode": "REGULAR_MARGIN",
+            "isMasterTrader": False,
+            "spotHedgingStatus": "OFF",
+            "updatedTime": str(call.world.now_ms() - DAY_MS),
+        },
+    )
+
+
+def _wallet_balance(call: Call) -> Any:
+    wanted = call.query.get("coin")
+    coins = [
+        _coin(balance)
+        for balance in call.world.balances(call.account_id)
+        if not wanted or balance.asset in wanted.split(",")
+    ]
+    account = {
+        "accountType": "UNIFIED",
+        "accountLTV": "",
+        "accountIMRate": "",
+        "accountMMRate": "",
+        "totalEquity": "",
+        "totalWalletBalance": "",
+        "totalMarginBalance": "",
+        "totalAvailableBalance": "",
+        "totalPerpUPL": "",
+        "totalInitialMargin": "",
+        "totalMaintenanceMargin": "",
+        "coin": coins,
+    }
+    return answered(call, {"list": [account]})
+
+
+def _coin(balance: Balance) -> Any:
+    return {
+        "coin": balance.asset,
+        "equity": plain(balance.total),
+        "usdValue": "",
+        "walletBalance": plain(balance.total),
+        "free": "",
+        "locked": plain(balance.locked),
+        "borrowAmount": "0",
+        "availableToBorrow": "",
+        "availableToWithdraw": "",
+        "accruedInterest": "0",
+        "totalOrderIM": "0",
+        "totalPositionIM": "0",
+        "totalPositionMM": "0",
+        "unrealisedPnl": "0",
+        "cumRealisedPnl": "0",
+        "bonus": "0",
+        "marginCollateral": True,
+        "collateralSwitch": False,
+        "spotHedgingQty": "0",
+    }
+
+
+def _coins(call: Call) -> Any:
+    rows = [
+        {
+            "name": asset,
+            "coin": asset,
+            "remainAmount": "1000000",
+            "chains": [_chain(home_chain(asset))],
+        }
+        for asset in assets(call.world)
+    ]
+    return answered(call, {"rows": rows})
+
+
+def _chain(chain: str) -> Any:
+    return {
+        "chain": chain,
+        "chainType": chain,
+        "confirmation": "1",
+        "withdrawFee": "0",
+        "depositMin": "0",
+        "withdrawMin": "0.0001",
+        "minAccuracy": "8",
+        "chainDeposit": "0",
+        "chainWithdraw": "0",
+        "withdrawPercentageFee": "0",
+    }
+
+
+def _orders(call: Call) -> Any:
+    found = _asked_orders(call) if is_spot(call) else []
+    rows = [_order(order) for order in found]
+    category = call.query.get("category", SPOT)
+    return answered(call, {"category": category, "list": rows, "nextPageCursor": ""})
+
+
+def _asked_orders(call: Call) -> list[Order]:
+    market = NAMES.market_or_none(call.world, call.query.get("symbol"))
+    if call.query.get("orderId"):
+        try:
+            return [order_of(call, order_id_in(call.query["orderId"]), market)]
+        except OrderRefused:
+            # Bybit answers an unknown id with an empty list.
+            return []
+    client_order_id = call.query.get("orderLinkId")
+    orders = call.world.open_orders(call.account_id, market.symbol if market else None)
+    wanted = (o for o in orders if client_order_id in (None, "", o.client_order_id))
+    return list(reversed(tuple(wanted)))
+
+
+def _order(order: Order) -> Any:
+    left = order.amount - order.filled
+    return {
+        "orderId": str(order.order_id),
+        "orderLinkId": order.client_order_id,
+        "blockTradeId": "",
+        "symbol": NAMES.name(order.market),
+        "price": plain(order.price or Decimal(0)),
+        "qty": plain(order.amount),
+        "side": order.side.capitalize(),
+        "isLeverage": "0",
+        "positionIdx": 0,
+        "orderStatus": _STATUSES[order.status],
+        "cancelType": "CancelByUser" if order.status is OrderStatus.CANCELLED else "UNKNOWN",
+        "rejectReason": "EC_NoError",
+        "avgPrice": plain(average_price(order)) if order.filled else "",
+        "leavesQty": "0" if order.status is OrderStatus.CANCELLED else plain(left),
+        "leavesValue": plain(left * (order.price or Decimal(0))),
+        "cumExecQty": plain(order.filled),
+        "cumExecValue": plain(order.filled_quote),
+        "cumExecFee": "0",
+        "timeInForce": "GTC" if order.order_type is OrderType.LIMIT else "IOC",
+        "orderType": order.order_type.capitalize(),
+        "stopOrderType": "",
+        "orderIv": "",
+        "marketUnit": "baseCoin" if order.order_type is OrderType.MARKET else "",
+        "triggerPrice": "0",
+        "takeProfit": "",
+        "stopLoss": "",
+        "reduceOnly": False,
+        "closeOnTrigger": False,
+        "createdTime": str(order.created_ms),
+        "updatedTime": str(order.updated_ms),
+    }
+
+
+def _asked(call: Call) -> OrderRequest:
+    asked = fields_of(call.json)
+    if asked.get("category") != SPOT:
+        raise OrderRefused("unknown_symbol")
+    is_market = asked.get("orderType") == "Market"
+    if not is_market:
+        require_resting(asked, "timeInForce")
+    # A market buy counts its size in the quote coin unless the request says otherwise.
+    in_quote = is_market and asked.get("side") == "Buy"
+    in_quote = in_quote and asked.get("marketUnit", "quoteCoin") != "baseCoin"
+    return order_asked(
+        NAMES.market(call.world, asked.get("symbol")),
+        side=asked.get("side"),
+        order_type=asked.get("orderType"),
+        size=asked.get("qty"),
+        price=asked.get("price"),
+        funds=asked.get("qty") if in_quote else None,
+        client_order_id=asked.get("orderLinkId"),
+    )
+
+
+def _place(call: Call) -> Any:
+    return _acknowledged(call, call.world.place(call.account_id, _asked(call)))
+
+
+def _cancel(call: Call) -> Any:
+    asked = fields_of(call.json)
+    market = NAMES.market(call.world, asked.get("symbol"))
+    if asked.get("orderId"):
+        return _acknowledged(call, cancel(call, order_id_in(asked["orderId"]), market))
+    for order in call.world.open_orders(call.account_id, market.symbol):
+        if order.client_order_id and order.client_order_id == asked.get("orderLinkId"):
+            return _acknowledged(call, cancel(call, order.order_id, market))
+    raise OrderRefused("order_not_found")
+
+
+def _acknowledged(call: Call, order: Order) -> Any:
+    return answered(call, {"orderId": str(order.order_id), "orderLinkId": order.client_order_id})

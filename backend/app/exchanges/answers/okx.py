@@ -1,0 +1,281 @@
+"""OKX's answers: one envelope, every number as text, orders acknowledged item by item.
+
+Source: https://www.okx.com/docs-v5/en/
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Final
+
+from backend.app.enums import Known
+from backend.app.exchanges.answers.asking import (
+    cancel,
+    fields_of,
+    order_asked,
+    order_of,
+)
+from backend.app.exchanges.answers.base import Call, Handler, OrderRefused
+from backend.app.exchanges.answers.okx_market import NAMES, PUBLIC_HANDLERS, answered
+from backend.app.exchanges.answers.rendering import (
+    assets,
+    average_price,
+    home_chain,
+    order_id_in,
+    plain,
+)
+from backend.app.exchanges.key_information import Balance
+from backend.app.exchanges.market_values import Order, OrderRequest, OrderStatus, OrderType
+
+_ORDERS_PER_BATCH_MAX: Final = 20
+_STATES: Final = {
+    OrderStatus.OPEN: "live",
+    OrderStatus.PARTIALLY_FILLED: "partially_filled",
+    OrderStatus.FILLED: "filled",
+    OrderStatus.CANCELLED: "canceled",
+}
+_REFUSALS: Final[Mapping[str, tuple[str, str]]] = {
+    "unknown_symbol": ("51001", "Instrument ID does not exist."),
+    "bad_number": ("51000", "Parameter error"),
+    "tick_size": ("51006", "Order price is not within the price limit"),
+    "step_size": ("51121", "Order quantity must be a multiple of the lot size."),
+    "min_amount": ("51020", "Your order should meet or exceed the minimum order amount."),
+    "min_notional": ("51020", "Your order should meet or exceed the minimum order amount."),
+    "insufficient_funds": ("51008", "Order failed. Insufficient balance in account."),
+    "duplicate_client_order_id": ("51016", "Client order ID already exists."),
+    "too_many_open_orders": ("51024", "The number of open orders is over the limit."),
+    "order_not_found": ("51603", "Order does not exist"),
+}
+# The same rule has another code where a cancellation meets it.
+_CANCEL_NOT_FOUND: Final = (
+    "51400",
+    "Cancellation failed as the order has been filled, canceled or does not exist.",
+)
+
+
+class OkxAnswers:
+    """What OKX answers when all is well."""
+
+    exchange: ClassVar[str] = "okx"
+
+    def handlers(self) -> Mapping[tuple[str, str], Handler]:
+        """Return the handlers by method and path."""
+        return {
+            **PUBLIC_HANDLERS,
+            ("GET", "/api/v5/account/config"): _config,
+            ("GET", "/api/v5/account/balance"): _balance,
+            ("GET", "/api/v5/asset/balances"): lambda _: answered([]),
+            ("GET", "/api/v5/asset/currencies"): _currencies,
+            ("GET", "/api/v5/trade/orders-pending"): _pending,
+            ("GET", "/api/v5/trade/order"): _one_order,
+            ("POST", "/api/v5/trade/order"): _batch(_place),
+            ("POST", "/api/v5/trade/batch-orders"): _batch(_place),
+            ("POST", "/api/v5/trade/cancel-order"): _batch(_cancel),
+            ("POST", "/api/v5/trade/cancel-batch-orders"): _batch(_cancel),
+        }
+
+    def render_order_refused(self, rule: str) -> tuple[int, Any]:
+        """Return status and body of OKX's refusal; its status is 200."""
+        code, words = _REFUSALS[rule]
+        return 200, {"code": code, "msg": words, "data": []}
+
+
+def _config(call: Call) -> Any:
+    told = call.world.key_information(call.account_id)
+    rights = {
+        "read_only": told.can_read,
+        "trade": told.can_trade,
+        "withdraw": told.can_withdraw,
+    }
+    is_sub = told.is_sub_account is Known.YES
+    return answered(
+        [
+            {
+                "uid": told.owner_uid,
+                "mainUid": f"{told.owner_uid}0" if is_sub else told.owner_uid,
+                "label": "sandbox",
+                "perm": ",".join(name for name, right in rights.items() if right is Known.YES),
+                "ip": ",".join(told.ip_addresses or ()),
+                "acctLv": "1",
+                "posMode": "net_mode",
+                "autoLoan": False,
+                "kycLv": "2",
+                "level": "Lv1",
+                "levelTmp": "",
+                "roleType": "0",
+                "type": "1" if is_sub else "0",
+            }
+        ]
+    )
+
+
+def _balance(call: Call) -> Any:
+    at = str(call.world.now_ms())
+    wanted = call.query.get("ccy")
+    return answered(
+        [
+            {
+                "uTime": at,
+                "totalEq": "",
+                "adjEq": "",
+                "isoEq": "",
+                "ordFroz": "",
+                "details": [
+                    _detail(balance, at)
+                    for balance in call.world.balances(call.account_id)
+                    if not wanted or balance.asset in wanted.split(",")
+                ],
+            }
+        ]
+    )
+
+
+def _detail(balance: Balance, at: str) -> Any:
+    return {
+        "ccy": balance.asset,
+        "eq": plain(balance.total),
+        "cashBal": plain(balance.total),
+        "availBal": plain(balance.available),
+        "availEq": "",
+        "frozenBal": plain(balance.locked),
+        "ordFrozen": plain(balance.locked),
+        "spotBal": "",
+        "uTime": at,
+    }
+
+
+def _currencies(call: Call) -> Any:
+    return answered(
+        [
+            {
+                "ccy": asset,
+                "name": asset,
+                "chain": f"{asset}-{home_chain(asset)}",
+                "canDep": False,
+                "canWd": False,
+                "canInternal": False,
+                "mainNet": True,
+                "needTag": False,
+                "minDep": "0.0001",
+                "minWd": "0.0001",
+                "maxWd": "1000000",
+                "wdTickSz": "8",
+                "fee": "0",
+                "minFee": "0",
+                "maxFee": "0",
+            }
+            for asset in assets(call.world)
+        ]
+    )
+
+
+def _pending(call: Call) -> Any:
+    if call.query.get("instType", "SPOT") != "SPOT":
+        return answered([])
+    one = NAMES.market_or_none(call.world, call.query.get("instId"))
+    orders = call.world.open_orders(call.account_id, one.symbol if one else None)
+    return answered([_order(order) for order in reversed(orders)])
+
+
+def _one_order(call: Call) -> Any:
+    market = NAMES.market(call.world, call.query.get("instId"))
+    if "ordId" in call.query:
+        return answered([_order(order_of(call, order_id_in(call.query["ordId"]), market))])
+    return answered([_order(_by_client_id(call, call.query.get("clOrdId")))])
+
+
+def _by_client_id(call: Call, client_order_id: object) -> Order:
+    for order in call.world.open_orders(call.account_id):
+        if client_order_id and order.client_order_id == client_order_id:
+            return order
+    raise OrderRefused("order_not_found")
+
+
+def _order(order: Order) -> Any:
+    return {
+        "instType": "SPOT",
+        "instId": NAMES.name(order.market),
+        "ordId": str(order.order_id),
+        "clOrdId": order.client_order_id,
+        "tag": "",
+        "px": "" if order.price is None else plain(order.price),
+        "sz": plain(order.amount),
+        "ordType": str(order.order_type),
+        "side": str(order.side),
+        "posSide": "",
+        "tdMode": "cash",
+        "tgtCcy": "base_ccy" if order.order_type is OrderType.MARKET else "",
+        "accFillSz": plain(order.filled),
+        "avgPx": plain(average_price(order)) if order.filled else "",
+        "fillPx": plain(average_price(order)) if order.filled else "",
+        "fillSz": plain(order.filled),
+        "fillTime": str(order.updated_ms) if order.filled else "",
+        "tradeId": str(order.order_id) if order.filled else "",
+        "state": _STATES[order.status],
+        "lever": "",
+        "fee": "0",
+        "feeCcy": order.market.quote,
+        "rebate": "0",
+        "rebateCcy": order.market.quote,
+        "pnl": "0",
+        "source": "",
+        "category": "normal",
+        "reduceOnly": "false",
+        "cTime": str(order.created_ms),
+        "uTime": str(order.updated_ms),
+    }
+
+
+def _batch(act: Callable[[Call, Mapping[str, Any]], Order]) -> Handler:
+    """Act on every item of the body; the code tells whether all, some or none succeeded."""
+
+    def handler(call: Call) -> Any:
+        items = call.json if isinstance(call.json, list) else [call.json]
+        if not items or len(items) > _ORDERS_PER_BATCH_MAX:
+            raise OrderRefused("bad_number")
+        done = [_acknowledged(call, act, fields_of(item)) for item in items]
+        failed = sum(item["sCode"] != "0" for item in done)
+        code = "0" if not failed else "1" if failed == len(done) else "2"
+        words = {"0": "", "1": "All operations failed", "2": "Bulk operation partially succeeded"}
+        return {"code": code, "msg": words[code], "data": done}
+
+    return handler
+
+
+def _acknowledged(
+    call: Call, act: Callable[[Call, Mapping[str, Any]], Order], item: Mapping[str, Any]
+) -> dict[str, Any]:
+    head = {"clOrdId": str(item.get("clOrdId") or ""), "tag": str(item.get("tag") or "")}
+    try:
+        order = act(call, item)
+    except OrderRefused as refused:
+        code, words = _REFUSALS[refused.rule]
+        if refused.rule == "order_not_found":
+            code, words = _CANCEL_NOT_FOUND
+        return {**head, "ordId": "", "ts": "", "sCode": code, "sMsg": words}
+    at = str(order.updated_ms)
+    return {**head, "ordId": str(order.order_id), "ts": at, "sCode": "0", "sMsg": ""}
+
+
+def _place(call: Call, item: Mapping[str, Any]) -> Order:
+    return call.world.place(call.account_id, _asked(call, item))
+
+
+def _asked(call: Call, item: Mapping[str, Any]) -> OrderRequest:
+    # A market buy counts its size in the quote currency unless the request says otherwise.
+    in_quote = (item.get("ordType"), item.get("side")) == ("market", "buy")
+    in_quote = in_quote and item.get("tgtCcy", "quote_ccy") == "quote_ccy"
+    return order_asked(
+        NAMES.market(call.world, item.get("instId")),
+        side=item.get("side"),
+        order_type=item.get("ordType"),
+        size=item.get("sz"),
+        price=item.get("px"),
+        funds=item.get("sz") if in_quote else None,
+        client_order_id=item.get("clOrdId"),
+    )
+
+
+def _cancel(call: Call, item: Mapping[str, Any]) -> Order:
+    market = NAMES.market(call.world, item.get("instId"))
+    if item.get("ordId"):
+        return cancel(call, order_id_in(item["ordId"]), market)
+    return cancel(call, _by_client_id(call, item.get("clOrdId")).order_id, market)
