@@ -1,12 +1,19 @@
 """The eight exchanges by name: who they are, how they speak, and what their refusals mean."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
-from importlib import import_module
 
 from backend.app.errors import ExchangeUnknown
 from backend.app.exchanges.dialects.base import Dialect
+from backend.app.exchanges.dialects.binance import BinanceDialect
+from backend.app.exchanges.dialects.bitget import BitgetDialect
+from backend.app.exchanges.dialects.bybit import BybitDialect
+from backend.app.exchanges.dialects.gate import GateDialect
+from backend.app.exchanges.dialects.htx import HtxDialect
+from backend.app.exchanges.dialects.kucoin import KucoinDialect
+from backend.app.exchanges.dialects.mexc import MexcDialect
+from backend.app.exchanges.dialects.okx import OkxDialect
 from backend.app.exchanges.general_rule import by_shape
 from backend.app.exchanges.reasons import Reason, Refusal
 
@@ -106,9 +113,24 @@ _PROFILES = {
     )
 }
 
+# Dialects hold no state, so one of each serves the whole process.
+_DIALECTS: Mapping[str, Dialect] = {
+    spoken.exchange: spoken
+    for spoken in (
+        BinanceDialect(),
+        OkxDialect(),
+        BybitDialect(),
+        HtxDialect(),
+        KucoinDialect(),
+        GateDialect(),
+        BitgetDialect(),
+        MexcDialect(),
+    )
+}
+
 SUPPORTED: tuple[str, ...] = tuple(exchange.value for exchange in _PROFILES)
 
-_NAMES: dict[str, ExchangeId] = {
+_NAMES: Mapping[str, ExchangeId] = {
     name: profile.exchange
     for profile in _PROFILES.values()
     for name in (profile.exchange.value, *profile.aliases)
@@ -145,14 +167,7 @@ def dialect(exchange: str) -> Dialect:
     Raises:
         ExchangeUnknown: the name is none of the eight, nor an alias of one.
     """
-    return _dialect(resolve(exchange))
-
-
-@cache
-def _dialect(exchange: str) -> Dialect:
-    module = import_module(f"backend.app.exchanges.dialects.{exchange}")
-    spoken: Dialect = getattr(module, f"{exchange.capitalize()}Dialect")()
-    return spoken
+    return _DIALECTS[resolve(exchange)]
 
 
 def classify_refusal(exchange: str, http_status: int, body: str) -> Refusal:
