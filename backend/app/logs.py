@@ -34,6 +34,7 @@ _SCRUBBED_LENGTH_MAX: Final = 20_000
 # Libraries that print requests, headers or statements at lower levels.
 # Source: docs/ARCHITECTURE.md, "Logs"; CCXT writes API keys and passphrases at DEBUG.
 _TALKATIVE: Final = (
+    "alembic",
     "ccxt",
     "ccxt.base.exchange",
     "aiohttp",

@@ -23,13 +23,13 @@ async def rehearse(url: str, sandbox_url: str) -> int:
     timeout = aiohttp.ClientTimeout(total=_TIMEOUT_SECONDS)
     async with aiohttp.ClientSession(timeout=timeout) as session:
         try:
-            accounts = await _json(session, "GET", f"{sandbox_url}/control/accounts")
+            accounts = await _accounts(session, sandbox_url)
             visitor = await _Visitor.register(session, f"{url}/api/v1")
         except aiohttp.ClientConnectionError:
             raise ConfigurationError(
                 f"Nothing answers at {url} or {sandbox_url}. Start both first: make run"
             ) from None
-        return await _play(visitor, accounts["accounts"])
+        return await _play(visitor, accounts)
 
 
 async def _play(visitor: "_Visitor", accounts: Sequence[Account]) -> int:
@@ -86,6 +86,12 @@ def _key_pair(account: Account) -> dict[str, Any]:
         for member in ("api_key", "api_secret", "passphrase")
         if account.get(member)
     }
+
+
+async def _accounts(session: aiohttp.ClientSession, sandbox_url: str) -> list[Account]:
+    async with session.get(f"{sandbox_url}/control/accounts") as answer:
+        found: list[Account] = await answer.json()
+        return found
 
 
 async def _json(
