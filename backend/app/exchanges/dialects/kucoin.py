@@ -326,7 +326,8 @@ class KucoinDialect(Dialect):
             return KeyInformation()
         data = object_in(_data(answer))
         # Without the list of rights it could be anything that answers 200000.
-        text_in(data, "permission")
+        if not isinstance(data.get("permission"), str):
+            raise NotTheExchange
         held = words_in(data, "permission")
         addresses = words_in(data, "ipWhitelist")
         return KeyInformation(

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from backend.app.enums import Known
-from backend.app.exchanges.dialects.base import Dialect
+from backend.app.exchanges.dialects.base import Dialect, NotTheExchange
 from backend.app.exchanges.dialects.paths import PathRights
 from backend.app.exchanges.dialects.reading import (
     amount_in,
@@ -272,7 +272,8 @@ class MexcDialect(Dialect):
             return KeyInformation()
         told = object_in(answer)
         # Without the list of rights it could be anything.
-        text_in(told, "permissions")
+        if not isinstance(told.get("permissions"), str):
+            raise NotTheExchange
         ip_told, addresses = "ipWhiteList" in told, words_in(told, "ipWhiteList")
         about = KeyInformation(
             ip_restricted=known(bool(addresses)) if ip_told else Known.UNKNOWN,

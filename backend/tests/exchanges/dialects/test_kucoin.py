@@ -261,6 +261,7 @@ def test_an_answer_without_the_success_marker_is_not_the_exchange(answer: Any) -
 @pytest.mark.parametrize(
     ("permission", "read", "trade", "withdraw", "transfer"),
     [
+        ("", Known.NO, Known.NO, Known.NO, Known.NO),
         ("General", Known.YES, Known.NO, Known.NO, Known.NO),
         ("General, Spot", Known.YES, Known.YES, Known.NO, Known.NO),
         ("General,Trade", Known.YES, Known.YES, Known.NO, Known.NO),

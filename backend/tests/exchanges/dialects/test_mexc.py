@@ -260,6 +260,7 @@ def test_an_answer_of_another_form_is_not_the_exchange(answer: Any) -> None:
         ("SPOT_ACCOUNT_READ,SPOT_DEAL_WRITE", Known.YES, Known.YES, Known.NO, Known.NO),
         ("SPOT_ACCOUNT_READ,SPOT_WITHDRAW_WRITE", Known.YES, Known.NO, Known.YES, Known.NO),
         ("SPOT_TRANSFER_WRITE", Known.NO, Known.NO, Known.NO, Known.YES),
+        ("", Known.NO, Known.NO, Known.NO, Known.NO),
         ("CONTRACT_DEAL_WRITE", Known.NO, Known.NO, Known.NO, Known.NO),
         ("SPOT_ACCOUNT_READ,SPOT_X_WRITE", Known.YES, *[Known.UNKNOWN] * 3),
     ],
@@ -310,7 +311,7 @@ def test_a_refused_call_leaves_everything_unknown() -> None:
     assert MEXC.read_key_information([None], KEYS.api_key) == KeyInformation()
 
 
-@pytest.mark.parametrize("answer", [[], {}, {"permissions": []}, {"permissions": ""}, "<html>"])
+@pytest.mark.parametrize("answer", [[], {}, {"permissions": []}, {"permissions": None}, "<html>"])
 def test_key_information_of_another_form_is_not_the_exchange(answer: Any) -> None:
     with pytest.raises(NotTheExchange):
         MEXC.read_key_information([answer], KEYS.api_key)
