@@ -77,7 +77,7 @@ _PROFILES = {
             name="HTX",
             needs_passphrase=False,
             key_page="https://www.htx.com/en-us/apikey/",
-            rights_to_tick=("Read-only", "Trade"),
+            rights_to_tick=("Read", "Trade"),
             aliases=("huobi", "huobipro", "huobi global"),
         ),
         ExchangeProfile(
@@ -92,7 +92,7 @@ _PROFILES = {
             name="Gate",
             needs_passphrase=False,
             key_page="https://www.gate.com/myaccount/api_key_manage",
-            rights_to_tick=("Spot Trade: Read And Write", "Account: Read Only"),
+            rights_to_tick=("Spot Trade: Read and Write", "Account: Read Only"),
             aliases=("gateio", "gate.io", "gate-io"),
         ),
         ExchangeProfile(

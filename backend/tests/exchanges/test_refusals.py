@@ -45,6 +45,6 @@ def test_only_keys_with_a_passphrase_are_asked_for_one(exchange: str) -> None:
     assert has_none is not profile(exchange).needs_passphrase
 
 
-@pytest.mark.parametrize("exchange", ["htx", "bybit", "mexc"])
+@pytest.mark.parametrize("exchange", ["htx", "bybit", "gate", "mexc"])
 def test_the_ninety_days_of_an_unbound_key_are_explained(exchange: str) -> None:
     assert "90 days" in advice(exchange, Reason.KEY_EXPIRED)

@@ -138,7 +138,7 @@ def test_okx_tells_another_passphrase_apart_from_another_secret(position: int) -
     assert judged("okx", signed("okx", "GET"), other) is Reason.WRONG_PASSPHRASE
 
 
-def test_okx_accepts_no_passphrase_where_none_is_stored() -> None:
+def test_okx_refuses_any_passphrase_where_none_is_stored() -> None:
     other = replace(KEYS, passphrase=None)
 
     assert judged("okx", signed("okx", "GET"), other) is Reason.WRONG_PASSPHRASE
