@@ -1,7 +1,6 @@
 """What every test may ask for: a real database of its own, the services on it, and a client."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
@@ -12,8 +11,17 @@ from backend.app.config import DatabaseSettings, Settings
 from backend.app.container import Container
 from backend.app.database import Database
 from backend.app.main import AppRole, create_app
+from backend.tests.support import postgres
 from backend.tests.support.databases import copy_of, make_template
 from backend.tests.support.settings import settings_for_tests
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    postgres.start_cluster(config)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    postgres.stop_cluster(config)
 
 
 class HandClock:
@@ -36,7 +44,7 @@ def clock() -> HandClock:
 
 @pytest.fixture(scope="session")
 def cluster_url() -> str:
-    return os.environ["STRONGROOM_TEST_POSTGRES"]
+    return postgres.cluster_url()
 
 
 @pytest.fixture(scope="session")
