@@ -15,6 +15,8 @@ from backend.app.exchanges.key_information import Balance
 # Longer than any amount an exchange prints; keeps the work on a hostile answer small.
 _AMOUNT_MAX_CHARACTERS = 64
 _AMOUNT_MAX = Decimal(10) ** 40
+# Written out, 1e-99999999 is a hundred million characters.
+_AMOUNT_PLACES_MAX = 40
 _TEXT_MAX_CHARACTERS = 4096
 _UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -212,5 +214,7 @@ def _number(found: Any) -> Decimal:
     except InvalidOperation:
         raise NotTheExchange from None
     if not number.is_finite() or number.copy_abs() > _AMOUNT_MAX:
+        raise NotTheExchange
+    if abs(int(number.as_tuple().exponent)) > _AMOUNT_PLACES_MAX:
         raise NotTheExchange
     return number
