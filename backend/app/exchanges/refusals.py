@@ -106,9 +106,9 @@ _OWN_ADVICE: Mapping[tuple[ExchangeId, Reason], str] = {
     (ExchangeId.GATE, Reason.KEY_EXPIRED): _UNBOUND_KEYS_END,
     (ExchangeId.MEXC, Reason.KEY_EXPIRED): _UNBOUND_KEYS_END,
     (ExchangeId.KUCOIN, Reason.INVALID_KEY): (
-        "The key was not copied completely, was made on another KuCoin site, or was deleted: KuCoin "
-        "deletes trading keys bound to no address after 30 days without use. Copy it again from "
-        "{page}, or make a new one there."
+        "The key was not copied completely, was made on another KuCoin site, or was deleted: "
+        "KuCoin deletes trading keys bound to no address after 30 days without use. Copy it again "
+        "from {page}, or make a new one there."
     ),
     (ExchangeId.KUCOIN, Reason.WRONG_PASSPHRASE): (
         "Check the passphrase you chose for this key, and the secret too: KuCoin's passphrase "
