@@ -21,6 +21,8 @@ WEEK_MS: Final = 7 * DAY_MS
 MONTH_MS: Final = 30 * DAY_MS
 
 _NUMBER_LENGTH_MAX_CHARACTERS: Final = 40
+_NUMBER_EXPONENT_MAX: Final = 12
+"""Beyond it, arithmetic on a hostile number would need more digits than Decimal carries."""
 
 
 def plain(value: Decimal) -> str:
@@ -93,6 +95,8 @@ def decimal_in(value: object) -> Decimal:
     except InvalidOperation:
         raise OrderRefused("bad_number") from None
     if not number.is_finite() or number <= 0:
+        raise OrderRefused("bad_number")
+    if abs(number.adjusted()) > _NUMBER_EXPONENT_MAX:
         raise OrderRefused("bad_number")
     return number
 
