@@ -16,9 +16,7 @@ SYMBOL = "BTC/USDT"
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[RunningSandbox]:
-    with running_sandbox(
-        exchanges=tuple(__import__("os").environ.get("XS", "binance").split(","))
-    ) as running:
+    with running_sandbox() as running:
         yield running
 
 
