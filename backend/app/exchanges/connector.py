@@ -17,16 +17,25 @@ import yarl
 
 from backend.app.clock import Clock, utc_now
 from backend.app.enums import Environment
-from backend.app.errors import ConfigurationError, ExchangeThrottled, ExchangeUnreachable
+from backend.app.errors import (
+    ConfigurationError,
+    CredentialRefused,
+    ExchangeThrottled,
+    ExchangeUnreachable,
+    StrongroomError,
+)
 from backend.app.exchanges.ccxt_client import CcxtClients
 from backend.app.exchanges.ccxt_profiles import CCXT_PROFILES
 from backend.app.exchanges.inquiry import Inquiry
 from backend.app.exchanges.key_information import Balance
 from backend.app.exchanges.outbound import Outbound, OutboundLimits
 from backend.app.exchanges.reasons import Reason, Refusal, Standing
+from backend.app.exchanges.refusals import advice, sentence
 from backend.app.exchanges.registry import resolve
-from backend.app.exchanges.verification import ExchangeKeys, KeyRefused, Verification
+from backend.app.exchanges.verification import ExchangeKeys, Verification
 from backend.app.exchanges.wire import SigningKeys
+
+__all__ = ["Connector", "ConnectorSettings", "ExchangeKeys", "Verification", "allowed_origins"]
 
 _TOO_LATE: Final = Refusal(Reason.EXCHANGE_UNAVAILABLE)
 
@@ -78,17 +87,17 @@ class Connector:
             ExchangeUnknown: the name is none of the eight.
             ExchangeUnreachable: no verdict on the key; asking again later is right.
             ExchangeThrottled: the exchange asks us to slow down.
-            KeyRefused: the exchange refused the key.
+            CredentialRefused: the exchange refused the key.
         """
-        signing_keys = keys.reveal()
+        asked, signing_keys = resolve(exchange), keys.reveal()
         try:
             async with asyncio.timeout(self._question_seconds):
-                inquiry = await self._inquire(resolve(exchange), signing_keys)
+                inquiry = await self._inquire(asked, signing_keys)
                 balances, refusal = await inquiry.balances()
         except TimeoutError:
-            raise ExchangeUnreachable from None
+            balances, refusal = (), _TOO_LATE
         if refusal is not None:
-            raise _as_error(_without_keys(refusal, signing_keys))
+            raise _as_error(asked, _without_keys(refusal, signing_keys))
         return balances
 
     async def close(self) -> None:
@@ -150,9 +159,12 @@ def _without_keys(refusal: Refusal, keys: SigningKeys) -> Refusal:
     return refusal
 
 
-def _as_error(refusal: Refusal) -> Exception:
-    if refusal.reason is Reason.RATE_LIMITED:
-        return ExchangeThrottled()
+def _as_error(exchange: str, refusal: Refusal) -> StrongroomError:
+    kind: type[StrongroomError] = CredentialRefused
     if refusal.standing is Standing.NO_VERDICT:
-        return ExchangeUnreachable()
-    return KeyRefused(refusal)
+        throttled = refusal.reason is Reason.RATE_LIMITED
+        kind = ExchangeThrottled if throttled else ExchangeUnreachable
+    return kind(
+        f"{sentence(refusal.reason)} {advice(exchange, refusal.reason, refusal.seen_address)}",
+        facts={"exchange_name": exchange, "reason": refusal.reason},
+    )

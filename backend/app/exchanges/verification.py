@@ -55,11 +55,3 @@ class Verification:
     clock_offset_ms: int | None = None
     latency_ms: int = 0
     evidence: tuple[CallEvidence, ...] = ()
-
-
-class KeyRefused(Exception):
-    """The exchange answered, and refused; `refusal` says why."""
-
-    def __init__(self, refusal: Refusal) -> None:
-        super().__init__(refusal.reason.value)
-        self.refusal = refusal
