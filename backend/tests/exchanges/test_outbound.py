@@ -213,10 +213,13 @@ async def test_a_drip_that_feeds_every_read_timeout_meets_the_total() -> None:
 async def test_after_failures_the_exchange_is_left_in_peace() -> None:
     limits = replace(_LIMITS, failures_to_open=2)
     async with _exchange(_saying(b""), limits) as (outbound, origin, received):
-        faults = [await _fault(outbound, _get(origin)) for _ in range(3)]
+        faults = [await _fault(outbound, _get(origin)) for _ in range(2)]
+        # A GET whose connection was cut is sent once more by aiohttp, hence the comparison.
+        asked = received.connections
+        faults.append(await _fault(outbound, _get(origin)))
 
     assert faults == [Fault.UNREACHABLE, Fault.UNREACHABLE, Fault.RESTING]
-    assert received.connections == 2
+    assert received.connections == asked
 
 
 async def test_one_exchange_at_rest_leaves_the_others_alone() -> None:
@@ -299,3 +302,11 @@ def test_the_trust_store_checks_names_and_certificates() -> None:
 
     assert store.check_hostname
     assert store.verify_mode is ssl.CERT_REQUIRED
+
+
+async def test_a_request_that_may_have_had_an_effect_is_never_sent_twice() -> None:
+    async with _exchange(_saying(b"")) as (outbound, origin, received):
+        fault = await _fault(outbound, OutboundRequest("POST", origin, {}, b"{}"))
+
+    assert fault is Fault.UNREACHABLE
+    assert received.connections == 1
