@@ -24,9 +24,7 @@ async def alive() -> Health:
     return Health(status="ok")
 
 
-@router.get(
-    "/readyz", dependencies=[Depends(PUBLIC)], responses=refusals(DatabaseUnavailable)
-)
+@router.get("/readyz", dependencies=[Depends(PUBLIC)], responses=refusals(DatabaseUnavailable))
 async def ready(services: ServicesDep) -> Health:
     """Say that requests can be served: the database answers and nobody is shutting down."""
     await services.health.check()

@@ -1,4 +1,4 @@
-"""Fresh databases for tests: migrated once, then copied, which takes a few hundredths of a second."""
+"""Fresh databases for tests: migrated once, then copied, in a few hundredths of a second each."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,0 +1,69 @@
+# Two commands and nothing before them: `make run`, `make test`. uv is used where it exists.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(shell command -v uv 2>/dev/null)
+WORKERS ?= auto
+
+ifdef UV
+make_venv = $(UV) venv --quiet --allow-existing --python '>=3.11,<3.15' $(VENV)
+install = $(UV) pip install --quiet --python $(BIN)/python
+else
+make_venv = $(PYTHON) -m venv $(VENV)
+install = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+endif
+
+.PHONY: help run rehearse test check format bench fuzz lock clean
+
+help: ## Show what can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
+
+run: $(VENV)/.runs ## Run everything on this machine: http://127.0.0.1:8000
+	@$(BIN)/strongroom up
+
+rehearse: $(VENV)/.runs ## Bind and verify a key on each of the eight exchanges (while `make run` runs)
+	@$(BIN)/strongroom rehearse
+
+test: $(VENV)/.tests ## Run the tests, with a PostgreSQL and a Valkey of their own
+	@$(BIN)/pytest -n $(WORKERS) $(ARGS)
+
+check: $(VENV)/.tests ## Hold the house rules: format, lint, types, import contracts
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+
+format: $(VENV)/.tests ## Format the code and mend what can be mended
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.tests ## Measure: ratios to a reference, side by side in one run
+	@for file in bench/[a-z]*.py; do $(BIN)/python -m "bench.$$(basename $$file .py)" || exit 1; done
+
+fuzz: $(VENV)/.tests ## Throw thousands of generated requests at every route
+	@$(BIN)/pytest -m slow backend/tests/fuzz
+
+lock: ## Resolve the requirements anew (needs uv)
+	$(UV) pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --custom-compile-command 'make lock' --quiet --extra build --output-file requirements.txt
+	$(UV) pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --custom-compile-command 'make lock' --quiet --extra build --extra dev --output-file requirements-dev.txt
+
+clean: ## Remove what was made here, but never the vault in .strongroom
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage
+
+$(VENV)/.venv:
+	@$(make_venv)
+	@touch $@
+
+$(VENV)/.runs: $(VENV)/.venv requirements.txt pyproject.toml
+	@echo 'Installing what Strongroom needs (once) ...'
+	@$(install) --require-hashes -r requirements.txt
+	@$(install) --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.tests: $(VENV)/.runs requirements-dev.txt
+	@echo 'Installing what the tests need (once) ...'
+	@$(install) --require-hashes -r requirements-dev.txt
+	@touch $@

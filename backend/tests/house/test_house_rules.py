@@ -1,0 +1,138 @@
+"""The rules no linter knows, held against the source itself."""
+
+import ast
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+APP = ROOT / "backend" / "app"
+MODULES = sorted(APP.rglob("*.py"))
+
+FUNCTION_LINES_MAX = 70
+FILE_LINES_MAX = 400
+# Who may open a secret: the vault to seal it, the connector's side to sign with it.
+MAY_REVEAL = {"secret_value.py", "services/crypto_service.py", "exchanges/verification.py"}
+# The last doors, behind which nobody could answer or go on.
+MAY_CATCH_EVERYTHING = {
+    "middleware/request_context.py",
+    "services/audit_service.py",
+    "workers/runner.py",
+}
+# Where amounts of money pass, a float must not.
+MONEY = ("money.py", "exchanges/dialects", "exchanges/answers", "sandbox", "schemas")
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(APP).as_posix()
+
+
+def parsed() -> Iterator[tuple[str, ast.Module]]:
+    for path in MODULES:
+        yield name_of(path), ast.parse(path.read_text())
+
+
+def test_functions_stay_short() -> None:
+    long = [
+        f"{name}:{node.name} {node.end_lineno - node.lineno + 1}"
+        for name, tree in parsed()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (node.end_lineno or 0) - node.lineno + 1 > FUNCTION_LINES_MAX
+    ]
+
+    assert long == []
+
+
+def test_files_stay_short() -> None:
+    long = {
+        name_of(p): n for p in MODULES if (n := len(p.read_text().splitlines())) > FILE_LINES_MAX
+    }
+
+    assert long == {}
+
+
+def test_secrets_are_opened_only_where_they_are_used() -> None:
+    openers = {
+        name
+        for name, tree in parsed()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "reveal"
+    }
+
+    assert openers <= MAY_REVEAL | {"exchanges/connector.py"}
+
+
+def test_everything_is_caught_only_at_the_last_doors() -> None:
+    catchers = {
+        name
+        for name, tree in parsed()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ExceptHandler)
+        and (node.type is None or getattr(node.type, "id", None) == "Exception")
+    }
+
+    assert catchers <= MAY_CATCH_EVERYTHING
+
+
+def test_no_float_near_money() -> None:
+    floats = [
+        f"{name}:{node.lineno}"
+        for name, tree in parsed()
+        if name.startswith(MONEY)
+        for node in ast.walk(tree)
+        if (isinstance(node, ast.Constant) and isinstance(node.value, float))
+        or (isinstance(node, ast.Call) and getattr(node.func, "id", None) == "float")
+    ]
+
+    assert floats == []
+
+
+def test_a_route_decides_nothing() -> None:
+    deciding = [
+        f"{name}:{node.lineno}"
+        for name, tree in parsed()
+        if name.startswith("routes/") and name.endswith("_routes.py")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If | ast.Try | ast.For | ast.While)
+    ]
+
+    assert deciding == []
+
+
+@pytest.mark.parametrize(
+    ("where", "planted"),
+    [
+        ("routes/health_routes.py", "from backend.app.models.user import User"),
+        ("repositories/dek_repository.py", "from backend.app.services import key_ring"),
+        ("services/auth_service.py", "from backend.app.services import user_service"),
+        ("services/token_service.py", "from cryptography.fernet import Fernet"),
+        ("exchanges/dialects/okx.py", "import time"),
+        ("exchanges/connector.py", "import ccxt"),
+    ],
+)
+def test_a_planted_import_across_the_house_is_caught(
+    where: str, planted: str, tmp_path: Path
+) -> None:
+    shutil.copytree(ROOT / "backend" / "app", tmp_path / "backend" / "app")
+    shutil.copy(ROOT / "backend" / "__init__.py", tmp_path / "backend")
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    broken = tmp_path / "backend" / "app" / where
+    broken.write_text(broken.read_text() + f"\n{planted}\n")
+
+    linted = subprocess.run(
+        [Path(sys.executable).with_name("lint-imports"), "--no-cache", "--no-logo"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert linted.returncode == 1, linted.stdout
+    assert "BROKEN" in linted.stdout
