@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 _WORD: Final = re.compile(r"[A-Za-z0-9_.:/%-]{1,64}")
 
@@ -86,6 +86,13 @@ class AuditObject:
     owner: int | None = None
 
 
+class WrittenRecord(NamedTuple):
+    """An event as the trail keeps it."""
+
+    at: datetime
+    payload: bytes
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditRecord:
     """One event. `ct` is the fingerprint of a new ciphertext, `n` a count."""
@@ -102,6 +109,14 @@ class AuditRecord:
     rev: int | None = None
     ct: str | None = None
     n: int | None = None
+
+    def written(self) -> WrittenRecord:
+        """Return the record in the form that is stored and hashed.
+
+        Raises:
+            ValueError: a text is not a short word.
+        """
+        return WrittenRecord(self.at, self.payload())
 
     def payload(self) -> bytes:
         """Return the record as canonical JSON: sorted keys, no spaces, UTF-8, nothing absent.
@@ -144,8 +159,8 @@ def stamp(at: datetime) -> str:
     """
     if at.tzinfo is None:
         raise ValueError("a moment in the audit trail needs its zone")
-    naive = at.astimezone(UTC).replace(tzinfo=None)
-    return naive.isoformat(timespec="microseconds") + "Z"
+    in_utc = at if at.tzinfo is UTC else at.astimezone(UTC)
+    return in_utc.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def _present(**facts: Any) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Final
 import structlog
 
 from backend.app.audit_chain import GENESIS, Head, verify_chain
-from backend.app.audit_record import AuditRecord
+from backend.app.audit_record import AuditRecord, WrittenRecord
 from backend.app.database import Database
 from backend.app.errors import AuditUnavailable, DatabaseUnavailable
 from backend.app.repositories.audit_repository import SEQ_MIN, AuditRepository
@@ -24,7 +24,7 @@ RECORD_WAIT_SECONDS_MAX: Final = 5.0
 DRAIN_SECONDS_MAX: Final = 5.0
 _RETRY_AFTER_SECONDS: Final = 2
 
-_Waiting = tuple[AuditRecord, asyncio.Future[None]]
+_Waiting = tuple[WrittenRecord, asyncio.Future[None]]
 
 
 class AuditService:
@@ -65,10 +65,10 @@ class AuditService:
         committed = asyncio.get_running_loop().create_future()
         if self._writer is None:
             raise _unavailable()
-        # A record that cannot be written would take its whole group with it: refuse it here.
-        record.payload()
+        # Written here, not by the writer: a bad record must not take its whole group with it.
+        written = record.written()
         try:
-            self._queue.put_nowait((record, committed))
+            self._queue.put_nowait((written, committed))
             async with asyncio.timeout(self._record_wait_seconds):
                 await committed
         except (asyncio.QueueFull, TimeoutError):
@@ -102,7 +102,7 @@ class AuditService:
     async def _append(self, group: list[_Waiting]) -> None:
         try:
             async with self._database.transaction() as session:
-                await AuditRepository(session).append([record for record, _ in group])
+                await AuditRepository(session).append_written([record for record, _ in group])
         except DatabaseUnavailable:
             _answer(group, committed=False)
         except Exception as error:  # noqa: BLE001 - the writer outlives a defect in one group
