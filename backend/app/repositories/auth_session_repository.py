@@ -98,18 +98,20 @@ class AuthSessionRepository:
         await self._notify(f"user:{user_id}")
 
     async def keep_newest(self, owner_id: int, sessions_max: int) -> None:
-        """Delete this owner's oldest sessions beyond the bound."""
+        """Delete this owner's oldest sessions beyond the bound, and tell every process."""
         newest = (
             select(AuthSession.id)
             .where(AuthSession.user_id == owner_id)
             .order_by(AuthSession.created_at.desc())
             .limit(sessions_max)
         )
-        await self._session.execute(
-            delete(AuthSession).where(
-                AuthSession.user_id == owner_id, AuthSession.id.not_in(newest)
-            )
+        gone = await self._session.execute(
+            delete(AuthSession)
+            .where(AuthSession.user_id == owner_id, AuthSession.id.not_in(newest))
+            .returning(AuthSession.id)
         )
+        if gone.all():
+            await self.announce_user_changed(owner_id)
 
     async def delete_ended(self, before: datetime, rows_max: int) -> int:
         """Delete sessions that ended before this moment, a bounded number at a time."""
