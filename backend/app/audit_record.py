@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
 _WORD: Final = re.compile(r"[A-Za-z0-9_.:/%-]{1,64}")
+_ADDRESS: Final = re.compile(r"[0-9A-Fa-f:.]{2,45}(?:%[A-Za-z0-9_.-]{1,15})?")
 
 
 class Act(StrEnum):
@@ -139,7 +140,7 @@ class AuditRecord:
             "outcome": self.outcome,
             "reason": self.reason,
             "req": caller.request_id,
-            "ip": caller.address,
+            "ip": _address(caller.address),
             "kid": self.kid,
             "rev": self.rev,
             "ct": self.ct,
@@ -161,6 +162,12 @@ def stamp(at: datetime) -> str:
         raise ValueError("a moment in the audit trail needs its zone")
     in_utc = at if at.tzinfo is UTC else at.astimezone(UTC)
     return in_utc.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+
+
+def _address(told: str | None) -> str | None:
+    # Behind a proxy the address is what a header says, and a header may say anything. Whoever sends
+    # nonsense is recorded all the same.
+    return told if told is None or _ADDRESS.fullmatch(told) else "unreadable"
 
 
 def _present(**facts: Any) -> dict[str, Any]:

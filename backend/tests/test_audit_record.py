@@ -71,12 +71,25 @@ def test_nothing_but_a_short_word_is_recorded(name: str, text: str) -> None:
         Caller(Actor(ActorType.USER, session="a session")),
         Caller(Actor(ActorType.USER, key_prefix="a prefix")),
         Caller(Actor(ActorType.USER), request_id="a request"),
-        Caller(Actor(ActorType.USER), address="an address"),
     ],
 )
 def test_the_words_of_a_caller_are_held_to_the_same_rule(caller: Caller) -> None:
     with pytest.raises(ValueError, match="short word"):
         replace(RECORD, caller=caller).payload()
+
+
+@pytest.mark.parametrize("told", ["192.0.2.1", "2001:db8::1", "fe80::1%eth0", "::1"])
+def test_an_address_is_written_as_it_is(told: str) -> None:
+    caller = Caller(Actor(ActorType.ANONYMOUS), address=told)
+
+    assert json.loads(replace(RECORD, caller=caller).payload())["ip"] == told
+
+
+@pytest.mark.parametrize("told", ["", "unknown", "an address", "1" * 46, "10.0.0.1, 10.0.0.2", "é"])
+def test_an_address_that_is_none_is_written_as_such(told: str) -> None:
+    caller = Caller(Actor(ActorType.ANONYMOUS), address=told)
+
+    assert json.loads(replace(RECORD, caller=caller).payload())["ip"] == "unreadable"
 
 
 def test_a_refused_word_is_not_repeated() -> None:

@@ -10,12 +10,11 @@ A change of state is recorded differently: in its own transaction, by `AuditRepo
 import asyncio
 from typing import Final
 
-import structlog
-
 from backend.app.audit_chain import GENESIS, Head, verify_chain
 from backend.app.audit_record import AuditRecord, WrittenRecord
 from backend.app.database import Database
 from backend.app.errors import AuditUnavailable, DatabaseUnavailable
+from backend.app.logs import logger
 from backend.app.repositories.audit_repository import SEQ_MIN, AuditRepository
 
 BATCH_RECORDS_MAX: Final = 512
@@ -23,6 +22,7 @@ QUEUE_RECORDS_MAX: Final = 4096
 RECORD_WAIT_SECONDS_MAX: Final = 5.0
 DRAIN_SECONDS_MAX: Final = 5.0
 _RETRY_AFTER_SECONDS: Final = 2
+_LOG: Final = logger(__name__)
 
 _Waiting = tuple[WrittenRecord, asyncio.Future[None]]
 
@@ -37,7 +37,6 @@ class AuditService:
         self._record_wait_seconds = record_wait_seconds
         self._queue: asyncio.Queue[_Waiting] = asyncio.Queue(QUEUE_RECORDS_MAX)
         self._writer: asyncio.Task[None] | None = None
-        self._log = structlog.get_logger(__name__)
 
     async def start(self) -> None:
         """Start the writer."""
@@ -106,7 +105,7 @@ class AuditService:
         except DatabaseUnavailable:
             _answer(group, committed=False)
         except Exception as error:  # noqa: BLE001 - the writer outlives a defect in one group
-            self._log.error("audit_append_failed", kind=type(error).__name__, n=len(group))
+            _LOG.error("audit_append_failed", kind=type(error).__name__, n=len(group))
             _answer(group, committed=False)
         else:
             _answer(group, committed=True)
