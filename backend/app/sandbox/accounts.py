@@ -144,6 +144,20 @@ class SeededAccount:
         """The account's name in the world."""
         return f"{self.exchange}:{self.name}"
 
+    def refusal_for(self, caller_address: str, now_ms: int) -> Reason | None:
+        """Return why the exchange turns this key away, however well a request is signed."""
+        if self.expires_at is not None and self.expires_at.timestamp() * 1000 <= now_ms:
+            return Reason.KEY_EXPIRED
+        if self.refusal is not None:
+            return self.refusal
+        if self.ip_addresses and caller_address not in self.ip_addresses:
+            return Reason.IP_NOT_ALLOWED
+        return None
+
+    def may(self, right: Right) -> bool:
+        """Return whether the key has a right; to ask what it is needs none."""
+        return right is Right.KEY or right in self.rights
+
     def information(self) -> KeyInformation:
         """Return what the exchange knows of the key."""
         return KeyInformation(

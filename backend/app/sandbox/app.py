@@ -8,7 +8,7 @@ from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from backend.app.exchanges.answers.registry import answers
 from backend.app.exchanges.registry import dialect
@@ -28,18 +28,23 @@ def unix_now_ms() -> int:
 
 def create_sandbox_app(
     seed: str, now_ms: Callable[[], int] = unix_now_ms, exchanges: tuple[str, ...] = EXCHANGES
-) -> ASGIApp:
-    """Build the sandbox: one world, one door per exchange, all derived from the seed."""
+) -> Starlette:
+    """Build the sandbox: one world, one door per exchange, all derived from the seed.
+
+    The seeded accounts stand in `app.state.accounts`.
+    """
     accounts = seeded_accounts(seed.encode(), now_ms())
     world = SandboxWorld(seed.encode(), now_ms, accounts)
     doors = [
         Mount(f"/{exchange}", app=_HttpDoor(f"/{exchange}", _door(exchange, world, accounts)))
         for exchange in exchanges
     ]
-    control = Control(accounts)
-    return Starlette(
+    control = Control(accounts, now_ms)
+    app = Starlette(
         routes=[Route("/control/accounts", control.list_accounts, methods=["GET"]), *doors]
     )
+    app.state.accounts = accounts
+    return app
 
 
 def _door(exchange: str, world: SandboxWorld, accounts: Sequence[SeededAccount]) -> Door:

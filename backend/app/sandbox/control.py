@@ -5,13 +5,16 @@ loopback name: a web page that has another name point at this address is refused
 """
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from backend.app.exchanges.reasons import Reason
+from backend.app.exchanges.registry import classify_refusal, dialect
+from backend.app.exchanges.wire import Right, WireRequest
 from backend.app.sandbox.accounts import SeededAccount
 
 _LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -20,35 +23,49 @@ _LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 class Control:
     """The control endpoints."""
 
-    def __init__(self, accounts: Sequence[SeededAccount]) -> None:
+    def __init__(self, accounts: Sequence[SeededAccount], now_ms: Callable[[], int]) -> None:
         self._accounts = accounts
+        self._now_ms = now_ms
 
     async def list_accounts(self, request: Request) -> Response:
         """List every seeded account with its key, for copying."""
-        if not _from_this_machine(request):
+        headers, address = request.headers, request.client.host if request.client else ""
+        if not is_from_this_machine(address, headers.get("host", ""), headers.get("origin")):
             return JSONResponse({"error": "Only from this machine."}, 403)
         return JSONResponse(
-            [
-                {
-                    "exchange": account.exchange,
-                    "name": account.name,
-                    "api_key": account.keys.api_key,
-                    "api_secret": account.keys.api_secret,
-                    "passphrase": account.keys.passphrase,
-                    "what_happens": account.what_happens,
-                }
-                for account in self._accounts
-            ],
+            [self._line(account, address) for account in self._accounts],
             headers={"cache-control": "no-store"},
         )
 
+    def _line(self, account: SeededAccount, address: str) -> dict[str, str | None]:
+        return {
+            "exchange": account.exchange,
+            "name": account.name,
+            "api_key": account.keys.api_key,
+            "api_secret": account.keys.api_secret,
+            "passphrase": account.keys.passphrase,
+            "what_happens": account.what_happens,
+            "reason": self._reason_read(account, address),
+        }
 
-def _from_this_machine(request: Request) -> bool:
-    if request.client is None or not _is_loopback(request.client.host):
-        return False
-    origin = request.headers.get("origin")
-    return _names_loopback("//" + request.headers.get("host", "")) and (
-        origin is None or _names_loopback(origin)
+    def _reason_read(self, account: SeededAccount, address: str) -> str | None:
+        """Return what is read from the exchange's answer to a balance call: often less is said."""
+        reason = account.refusal_for(address, self._now_ms())
+        if reason is None and not account.may(Right.READ):
+            reason = Reason.PERMISSION_MISSING
+        if reason is None:
+            return None
+        answer = dialect(account.exchange).render_refusal(reason, WireRequest("GET", "/"), address)
+        told = classify_refusal(account.exchange, answer.status, answer.body.decode())
+        return str(told.reason)
+
+
+def is_from_this_machine(address: str, host: str, origin: str | None) -> bool:
+    """Return whether a peer, the name it called us by and the page it comes from are all local."""
+    return (
+        _is_loopback(address)
+        and _names_loopback(f"//{host}")
+        and (origin is None or _names_loopback(origin))
     )
 
 

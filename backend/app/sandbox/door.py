@@ -72,16 +72,9 @@ class Door:
         if account is None:
             return Reason.INVALID_KEY
         now_ms = self._world.now_ms()
-        if account.expires_at is not None and account.expires_at.timestamp() * 1000 <= now_ms:
-            return Reason.KEY_EXPIRED
-        if account.refusal is not None:
-            return account.refusal
-        if account.ip_addresses and caller_address not in account.ip_addresses:
-            return Reason.IP_NOT_ALLOWED
-        reason = self._dialect.check(request, account.keys, now_ms)
-        if reason is None and right is not Right.KEY and right not in account.rights:
-            return Reason.PERMISSION_MISSING
-        return reason
+        reason = account.refusal_for(caller_address, now_ms)
+        reason = reason or self._dialect.check(request, account.keys, now_ms)
+        return reason or (None if account.may(right) else Reason.PERMISSION_MISSING)
 
     def _call(
         self, request: WireRequest, account: SeededAccount | None, names: Mapping[str, str]

@@ -1,6 +1,6 @@
 """Unmodified CCXT against the sandbox, over real HTTP with real signatures."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any
 
@@ -9,15 +9,9 @@ import pytest_asyncio
 
 from backend.app.sandbox.accounts import EXCHANGES
 from backend.tests.support.ccxt_clients import ccxt_client, lean_config
-from backend.tests.support.sandbox import RunningSandbox, running_sandbox
+from backend.tests.support.sandbox import RunningSandbox
 
 SYMBOL = "BTC/USDT"
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[RunningSandbox]:
-    with running_sandbox() as running:
-        yield running
 
 
 @pytest.fixture(params=EXCHANGES)

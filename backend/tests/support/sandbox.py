@@ -8,17 +8,22 @@ import asyncio
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from http.client import HTTPConnection
+from urllib.parse import urlsplit
 
 import uvicorn
 
-from backend.app.sandbox.accounts import EXCHANGES, SeededAccount, seeded_accounts
+from backend.app.exchanges.registry import dialect
+from backend.app.exchanges.wire import SigningKeys, WireRequest
+from backend.app.sandbox.accounts import EXCHANGES, SeededAccount
 from backend.app.sandbox.app import create_sandbox_app, unix_now_ms
 
 SEED = "a seed for tests, not for keeping"
 _START_SECONDS_MAX = 20.0
+_ANSWER_SECONDS_MAX = 10.0
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,34 @@ class RunningSandbox:
         """Return a seeded account by its name."""
         return next(a for a in self.accounts if (a.exchange, a.name) == (exchange, name))
 
+    def ask(
+        self,
+        exchange: str,
+        keys: SigningKeys | None,
+        method: str,
+        target: str,
+        *,
+        body: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+        now_ms: int | None = None,
+    ) -> tuple[int, str]:
+        """Send one request, signed by the exchange's own dialect where keys are given."""
+        path, _, query = target.partition("?")
+        request = WireRequest(method, path, query, dict(headers or {}), body)
+        if keys is not None:
+            at_ms = unix_now_ms() if now_ms is None else now_ms
+            request = dialect(exchange).sign(request, keys, at_ms)
+        return self.send(f"/{exchange}", request)
+
+    def send(self, prefix: str, request: WireRequest) -> tuple[int, str]:
+        """Send a request as it stands and return status and body."""
+        target = prefix + request.path + (f"?{request.query}" if request.query else "")
+        connection = HTTPConnection(urlsplit(self.base_url).netloc, timeout=_ANSWER_SECONDS_MAX)
+        with closing(connection):
+            connection.request(request.method, target, request.body, dict(request.headers))
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+
 
 @contextmanager
 def running_sandbox(
@@ -52,8 +85,7 @@ def running_sandbox(
         thread.start()
         try:
             _await_start(server, thread)
-            accounts = tuple(seeded_accounts(SEED.encode(), now_ms()))
-            yield RunningSandbox(f"http://127.0.0.1:{port}", accounts)
+            yield RunningSandbox(f"http://127.0.0.1:{port}", tuple(app.state.accounts))
         finally:
             server.should_exit = True
             thread.join(_START_SECONDS_MAX)

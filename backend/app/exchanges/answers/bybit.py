@@ -4,7 +4,6 @@ Source: https://bybit-exchange.github.io/docs/v5/intro
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, ClassVar, Final
 
@@ -28,6 +27,7 @@ from backend.app.exchanges.answers.rendering import (
     DAY_MS,
     assets,
     average_price,
+    days_left,
     home_chain,
     order_id_in,
     plain,
@@ -111,8 +111,7 @@ def _query_api(call: Call) -> Any:
         "kycRegion": "",
     }
     if told.expires_at is not None:
-        left = told.expires_at - datetime.fromtimestamp(now_ms / 1000, UTC)
-        answer["deadlineDay"] = left.days
+        answer["deadlineDay"] = days_left(told.expires_at, now_ms)
         answer["expiredAt"] = f"{told.expires_at:%Y-%m-%dT%H:%M:%SZ}"
     return answered(call, answer)
 

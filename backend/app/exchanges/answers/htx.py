@@ -4,7 +4,6 @@ Source: https://www.htx.com/en-us/opend/newApiPages/ (spot, account and trading)
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, ClassVar, Final
 
@@ -12,7 +11,7 @@ from backend.app.enums import Known
 from backend.app.exchanges.answers.asking import cancel, fields_of, order_asked, order_of
 from backend.app.exchanges.answers.base import Call, Handler, OrderRefused
 from backend.app.exchanges.answers.htx_market import NAMES, PUBLIC_HANDLERS, succeeded
-from backend.app.exchanges.answers.rendering import DAY_MS, order_id_in, plain
+from backend.app.exchanges.answers.rendering import DAY_MS, days_left, order_id_in, plain
 from backend.app.exchanges.market_values import Order, OrderRequest, OrderStatus, Side
 
 _REFUSALS: Final[Mapping[str, tuple[str, str]]] = {
@@ -71,7 +70,7 @@ def _api_key(call: Call) -> Any:
     rights = {"readOnly": told.can_read, "trade": told.can_trade, "withdraw": told.can_withdraw}
     days = _NO_END_DAYS
     if told.expires_at is not None:
-        days = (told.expires_at - datetime.fromtimestamp(now_ms / 1000, UTC)).days
+        days = days_left(told.expires_at, now_ms)
     key = {
         "accessKey": call.api_key,
         "status": "normal",

@@ -6,7 +6,6 @@ Source: https://www.mexc.com/api-docs/spot-v3 (Spot Account/Trade, Wallet).
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from backend.app.enums import Known
@@ -14,7 +13,13 @@ from backend.app.exchanges.answers import mexc_market
 from backend.app.exchanges.answers.asking import cancel, order_asked, order_of
 from backend.app.exchanges.answers.base import Call, Handler, OrderRefused
 from backend.app.exchanges.answers.mexc_market import NAMES
-from backend.app.exchanges.answers.rendering import assets, home_chain, order_id_in, plain
+from backend.app.exchanges.answers.rendering import (
+    assets,
+    days_left,
+    home_chain,
+    order_id_in,
+    plain,
+)
 from backend.app.exchanges.key_information import KeyInformation
 from backend.app.exchanges.market_values import Order, OrderRequest, OrderStatus, OrderType
 
@@ -77,7 +82,7 @@ def _permissions(information: KeyInformation) -> list[str]:
 def _remaining_days(information: KeyInformation, now_ms: int) -> int | None:
     if information.expires_at is None:
         return information.remaining_days
-    return (information.expires_at - datetime.fromtimestamp(now_ms // 1000, UTC)).days
+    return days_left(information.expires_at, now_ms)
 
 
 def _capital_config(call: Call) -> Any:

@@ -7,7 +7,7 @@ Money leaves as text (or, where the exchange itself does, as a bare JSON number)
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
@@ -152,6 +152,12 @@ def time_text(at_ms: int) -> str:
     """Write Unix milliseconds as ISO 8601 in UTC with milliseconds and a Z."""
     moment = datetime.fromtimestamp(at_ms // 1000, UTC)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{at_ms % 1000:03d}Z"
+
+
+def days_left(ends_at: datetime, now_ms: int) -> int:
+    """Return the days until an end, a day begun counting as whole."""
+    left = ends_at - datetime.fromtimestamp(now_ms / 1000, UTC)
+    return -(-left // timedelta(days=1))
 
 
 def average_price(order: Order) -> Decimal:
