@@ -14,7 +14,7 @@ from backend.app.models.audit_event import AuditChainHead, AuditEvent
 PAGE_ROWS_MAX: Final = 2_000
 SEQ_MIN: Final = -(2**63)
 
-# Arrays, one statement: a statement per row costs the group twice the time.
+# Arrays in one statement, because a row each made the writer the bottleneck (bench/vault.py).
 _INSERT: Final = text(
     "INSERT INTO audit_events (chain, seq, at, payload, hash) "
     "SELECT :chain, * FROM unnest(CAST(:seqs AS bigint[]), CAST(:ats AS timestamptz[]), "

@@ -53,12 +53,14 @@ class KeyCheck:
             self._refuse_missing([known[kid] for kid in sorted(in_use)])
             self._refuse_renamed(known)
 
-            await self._write_down(keks, AuditRepository(session), known)
+            activated = await self._write_down(keks, known)
             installation = await self._installation(deks)
             try:
                 self._crypto.unlock(installation)
             except EnvelopeError:
                 raise ConfigurationError(_DAMAGED) from None
+            if activated:
+                await AuditRepository(session).append([self._activation()])
 
     def _refuse_missing(self, needed: Sequence[Kek]) -> None:
         missing = [kek for kek in needed if not _is(self._key_ring.get(kek.kid), kek)]
@@ -79,24 +81,24 @@ class KeyCheck:
                     f"{known[key.kid].kcv.hex()}. Give the new key another name, or none."
                 )
 
-    async def _write_down(
-        self, keks: KekRepository, trail: AuditRepository, known: dict[str, Kek]
-    ) -> None:
-        now, sealing = self._now(), self._key_ring.sealing
+    async def _write_down(self, keks: KekRepository, known: dict[str, Kek]) -> bool:
+        now = self._now()
         for key in self._key_ring.keys:
             if key.kid not in known:
                 kcv = key_check_value(key.raw)
                 await keks.add(kid=key.kid, provider=PROVIDER, kcv=kcv, at=now)
-        if await keks.activate(sealing.kid, now):
-            activated = AuditRecord(
-                act=Act.KEY_ACTIVATED,
-                outcome=Outcome.DONE,
-                caller=SYSTEM,
-                at=now,
-                object=AuditObject("kek", sealing.kid),
-                kid=sealing.kid,
-            )
-            await trail.append([activated])
+        return await keks.activate(self._key_ring.sealing.kid, now)
+
+    def _activation(self) -> AuditRecord:
+        kid = self._key_ring.sealing.kid
+        return AuditRecord(
+            act=Act.KEY_ACTIVATED,
+            outcome=Outcome.DONE,
+            caller=SYSTEM,
+            at=self._now(),
+            object=AuditObject("kek", kid),
+            kid=kid,
+        )
 
     async def _installation(self, deks: DekRepository) -> WrappedDek:
         row = await deks.find(INSTALLATION_OWNER_ID, INSTALLATION_DEK_ID)
