@@ -3,7 +3,7 @@
 from http import HTTPStatus
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Query
 
 from backend.app.errors import (
     Forbidden,
@@ -15,6 +15,7 @@ from backend.app.errors import (
     UserNotFound,
 )
 from backend.app.routes.dependencies import ServicesDep
+from backend.app.routes.path_ids import RowId
 from backend.app.routes.policy import Administrator
 from backend.app.routes.problems import refusals
 from backend.app.schemas.user_schemas import (
@@ -30,7 +31,6 @@ PAGE_ITEMS_DEFAULT: Final = 50
 
 router = APIRouter(prefix="/users", tags=["users"])
 
-UserId = Annotated[int, Path(ge=1, le=RECORD_ID_MAX)]
 Limit = Annotated[int, Query(ge=1, le=PAGE_ITEMS_MAX)]
 Cursor = Annotated[int, Query(ge=0, le=RECORD_ID_MAX, description="`next_cursor` of the last page")]
 
@@ -63,7 +63,7 @@ async def create_user(
 
 @router.get("/{user_id}", responses=refusals(Unauthenticated, Forbidden, UserNotFound))
 async def read_user(
-    user_id: UserId, administrator: Administrator, services: ServicesDep
+    user_id: RowId, administrator: Administrator, services: ServicesDep
 ) -> UserProfile:
     """Show somebody."""
     return await services.users.get(administrator, user_id)
@@ -74,7 +74,7 @@ async def read_user(
     responses=refusals(Unauthenticated, Forbidden, UserNotFound, UserExists, LastAdministrator),
 )
 async def update_user(
-    user_id: UserId, asked: UserUpdate, administrator: Administrator, services: ServicesDep
+    user_id: RowId, asked: UserUpdate, administrator: Administrator, services: ServicesDep
 ) -> UserProfile:
     """Change somebody. A new role, or disabling, ends that person's sessions at once."""
     return await services.users.update(administrator, user_id, asked)
@@ -85,6 +85,6 @@ async def update_user(
     status_code=HTTPStatus.NO_CONTENT,
     responses=refusals(Unauthenticated, Forbidden, UserNotFound, LastAdministrator),
 )
-async def delete_user(user_id: UserId, administrator: Administrator, services: ServicesDep) -> None:
+async def delete_user(user_id: RowId, administrator: Administrator, services: ServicesDep) -> None:
     """Delete somebody, with everything that is theirs."""
     await services.users.delete(administrator, user_id)

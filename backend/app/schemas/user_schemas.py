@@ -47,7 +47,6 @@ def _utf8(value: SecretStr) -> SecretStr:
     return value
 
 
-RecordId = Annotated[int, Field(ge=1, le=RECORD_ID_MAX)]
 Username = Annotated[
     str,
     Field(min_length=3, max_length=USERNAME_LENGTH_MAX, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$"),

@@ -1,0 +1,211 @@
+"""Every route, asked by everybody, about everything: the answer follows the declared policy.
+
+The rows are read off the app, so a new route is covered the moment it is added; what cannot be
+read off the app stands in `backend.tests.support.access`, and a route missing there fails.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+import pytest
+from fastapi.dependencies.models import Dependant
+from httpx2 import AsyncClient, Response
+from sqlalchemy import text
+
+from backend.app.container import Container
+from backend.app.enums import Role
+from backend.app.main import AppRole, create_app
+from backend.app.routes.policy import Policy, Public, declared_policies
+from backend.app.services.token_service import TokenService
+from backend.tests.support.access import CASES, MISSING_ID, OBJECTS, Case, World
+from backend.tests.support.people import Person, bearer
+
+STRANGERS: Final = ("anonymous", "expired token", "revoked session", "garbage")
+SAME_FOR_ALL_REQUESTS: Final = ("type", "title", "status", "code", "detail")
+
+
+@dataclass(frozen=True)
+class Door:
+    """One method of one route."""
+
+    method: str
+    path: str
+    policy: Public | Policy
+    parameters: tuple[str, ...]
+    takes_body: bool
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+    @property
+    def case(self) -> Case:
+        return CASES.get(str(self), Case())
+
+    @property
+    def owned(self) -> bool:
+        return any(OBJECTS[name].owned for name in self.parameters)
+
+
+def doors(services: Container) -> Iterator[Door]:
+    for route, policies in declared_policies(create_app(AppRole.API, services)):
+        dependant = getattr(route, "dependant", None)
+        parts = dependant if isinstance(dependant, Dependant) else Dependant()
+        for method in sorted((route.methods or set()) - {"HEAD"}):
+            yield Door(
+                method,
+                route.path or "",
+                policies[0],
+                tuple(each.name for each in parts.path_params),
+                bool(parts.body_params),
+            )
+
+
+@pytest.fixture
+def world(client: AsyncClient, services: Container) -> World:
+    return World(client, services)
+
+
+@pytest.fixture
+def protected(services: Container) -> list[Door]:
+    return [door for door in doors(services) if isinstance(door.policy, Policy)]
+
+
+async def ask(world: World, door: Door, headers: dict[str, str], ids: dict[str, int]) -> Response:
+    body = door.case.body
+    return await world.client.request(
+        door.method,
+        door.path.format(**ids),
+        headers=headers,
+        json=body() if body is not None else None,
+    )
+
+
+async def objects(door: Door, world: World, owner: Person) -> dict[str, int]:
+    return {name: await OBJECTS[name].make(world, owner) for name in door.parameters}
+
+
+def missing(door: Door) -> dict[str, int]:
+    return dict.fromkeys(door.parameters, MISSING_ID)
+
+
+async def stranger(kind: str, world: World) -> dict[str, str]:
+    """Return the headers of somebody who must not pass anywhere that is protected."""
+    somebody = await world.somebody(Role.ADMIN)
+    services = world.services
+    if kind == "anonymous":
+        return {}
+    if kind == "garbage":
+        return bearer("garbage")
+    if kind == "expired token":
+        past = TokenService(services.settings.auth, lambda: services.clock() - timedelta(hours=2))
+        token = past.issue(somebody.user_id, somebody.session_id, Role.ADMIN)
+        return bearer(token.get_secret_value())
+    async with services.database.transaction() as session:
+        await session.execute(
+            text("UPDATE auth_sessions SET revoked_at = now() WHERE id = :id"),
+            {"id": somebody.session_id},
+        )
+    return somebody.headers
+
+
+def shown(answer: Response) -> dict[str, Any]:
+    problem = answer.json()
+    return {member: problem[member] for member in SAME_FOR_ALL_REQUESTS}
+
+
+def test_every_route_is_covered(services: Container) -> None:
+    every = list(doors(services))
+
+    unknown = {name for door in every for name in door.parameters} - OBJECTS.keys()
+    bodiless = [
+        str(door)
+        for door in every
+        if isinstance(door.policy, Policy) and door.takes_body and door.case.body is None
+    ]
+    stale = CASES.keys() - {str(door) for door in every}
+
+    assert len(every) > 15
+    assert unknown == set(), "add these path parameters to OBJECTS"
+    assert bodiless == [], "add bodies for these routes to CASES"
+    assert stale == set(), "these routes are gone; remove them from CASES"
+
+
+@pytest.mark.parametrize("kind", STRANGERS)
+async def test_strangers_pass_public_doors_only(
+    world: World, services: Container, kind: str
+) -> None:
+    headers = await stranger(kind, world)
+    wrong = []
+
+    for door in doors(services):
+        answer = await ask(world, door, headers, missing(door))
+        refused = answer.status_code == 401
+        if isinstance(door.policy, Policy):
+            refused = refused and answer.headers.get("WWW-Authenticate") == "Bearer"
+        if refused != isinstance(door.policy, Policy) or answer.status_code in {403, 500}:
+            wrong.append((str(door), answer.status_code))
+
+    assert wrong == []
+
+
+@pytest.mark.parametrize("role", Role)
+async def test_each_role_passes_the_doors_its_policy_names(
+    world: World, protected: list[Door], role: Role
+) -> None:
+    wrong = []
+
+    for door in protected:
+        somebody = await world.somebody(role)
+        allowed = isinstance(door.policy, Policy) and role in door.policy.roles
+        ids = await objects(door, world, somebody)
+        answer = await ask(world, door, somebody.headers, ids)
+        expected = door.case.statuses if allowed else frozenset({403})
+        if answer.status_code not in expected:
+            wrong.append((str(door), answer.status_code, sorted(expected)))
+
+    assert wrong == []
+
+
+@pytest.mark.parametrize("role", Role)
+async def test_what_is_anothers_is_answered_as_what_is_not_there(
+    world: World, protected: list[Door], role: Role
+) -> None:
+    wrong = []
+
+    for door in protected:
+        if not door.parameters:
+            continue
+        somebody, other = await world.somebody(role), await world.somebody(Role.USER)
+        allowed = isinstance(door.policy, Policy) and role in door.policy.roles
+        absent = await ask(world, door, somebody.headers, missing(door))
+        foreign = absent
+        if door.owned:
+            ids = await objects(door, world, other)
+            foreign = await ask(world, door, somebody.headers, ids)
+        statuses = (absent.status_code, foreign.status_code)
+        if statuses != ((404, 404) if allowed else (403, 403)) or shown(absent) != shown(foreign):
+            wrong.append((str(door), *statuses))
+
+    assert wrong == []
+
+
+async def test_a_foreign_object_is_untouched_by_whoever_tried(
+    world: World, protected: list[Door]
+) -> None:
+    owner, thief = await world.somebody(), await world.somebody(Role.ADMIN)
+    stolen = [door for door in protected if door.owned]
+    reading = {door.path: door for door in stolen if door.method == "GET"}
+
+    for door in stolen:
+        # Where an object cannot be read back there is nothing to compare.
+        reader = reading.get(door.path)
+        if reader is None:
+            continue
+        ids = await objects(door, world, owner)
+        before = await ask(world, reader, owner.headers, ids)
+        await ask(world, door, thief.headers, ids)
+        after = await ask(world, reader, owner.headers, ids)
+
+        assert (after.status_code, after.content) == (200, before.content), str(door)

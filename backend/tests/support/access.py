@@ -1,0 +1,95 @@
+"""What the access matrix needs to know of a route beyond its policy.
+
+A new route with a path parameter needs a line in `OBJECTS`, and one with a body a line in `CASES`;
+until then the matrix fails and says which.
+"""
+
+import itertools
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from httpx2 import AsyncClient
+
+from backend.app.container import Container
+from backend.app.enums import Role
+from backend.tests.support.people import PASSWORD, Person, person
+
+MISSING_ID: Final = 2**62
+_NUMBERS = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class World:
+    """Where objects are made."""
+
+    client: AsyncClient
+    services: Container
+
+    async def somebody(self, role: Role = Role.USER) -> Person:
+        """Return somebody new, signed in."""
+        return await person(self.services, f"somebody{next(_NUMBERS)}", role)
+
+
+@dataclass(frozen=True)
+class Objects:
+    """How a path parameter's objects are made, and whether they belong to somebody."""
+
+    make: Callable[[World, Person], Awaitable[int]]
+    owned: bool
+
+
+@dataclass(frozen=True)
+class Case:
+    """A body the route accepts, and what it may answer to one who is allowed."""
+
+    body: Callable[[], Mapping[str, Any]] | None = None
+    statuses: frozenset[int] = frozenset({200, 201, 204})
+
+
+async def _user(world: World, _owner: Person) -> int:
+    return (await world.somebody()).user_id
+
+
+async def _credential(world: World, owner: Person) -> int:
+    answer = await world.client.post(
+        "/api/v1/credentials", json={**_key_pair(), "verify": False}, headers=owner.headers
+    )
+    assert answer.status_code == 201, answer.text
+    return int(answer.json()["id"])
+
+
+def _key_pair() -> dict[str, Any]:
+    return {
+        "exchange_name": "binance",
+        "api_key": f"matrix-key-{next(_NUMBERS):053d}",
+        "api_secret": f"matrix-secret-{next(_NUMBERS):050d}",
+    }
+
+
+def _new_user() -> dict[str, Any]:
+    name = f"new{next(_NUMBERS)}"
+    return {"username": name, "email": f"{name}@example.com", "password": PASSWORD}
+
+
+# The exchange is away in this test; that the question got as far as it is what counts.
+_ASKED_THE_EXCHANGE: Final = frozenset({200, 503})
+
+OBJECTS: Final[Mapping[str, Objects]] = {
+    "user_id": Objects(_user, owned=False),
+    "credential_id": Objects(_credential, owned=True),
+}
+
+CASES: Final[Mapping[str, Case]] = {
+    "PATCH /api/v1/me": Case(lambda: {"full_name": "Al"}),
+    # These people have no password that anybody could give.
+    "POST /api/v1/me/password": Case(
+        lambda: {"current_password": "unknown", "new_password": PASSWORD}, frozenset({400})
+    ),
+    "POST /api/v1/users": Case(_new_user),
+    "PATCH /api/v1/users/{user_id}": Case(lambda: {"full_name": "Al"}),
+    "POST /api/v1/credentials": Case(lambda: {**_key_pair(), "verify": False}),
+    "PUT /api/v1/credentials/{credential_id}": Case(lambda: {"label": "new"}),
+    "POST /api/v1/credentials/{credential_id}/verify": Case(statuses=_ASKED_THE_EXCHANGE),
+    "POST /api/v1/exchange/verify": Case(_key_pair, _ASKED_THE_EXCHANGE),
+}
