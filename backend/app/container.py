@@ -17,7 +17,7 @@ from backend.app.services.credential_service import CredentialService
 from backend.app.services.credential_vault import CredentialVault
 from backend.app.services.crypto_service import CryptoService
 from backend.app.services.exchange_list_service import ExchangeListService
-from backend.app.services.exchange_service import ExchangeService
+from backend.app.services.exchange_service import ExchangeConnector, ExchangeService
 from backend.app.services.health_service import HealthService
 from backend.app.services.key_check import KeyCheck
 from backend.app.services.key_ring import KeyRing
@@ -42,13 +42,19 @@ class Container:
         ConfigurationError: a secret it cannot do without is missing or damaged.
     """
 
-    def __init__(self, settings: Settings, database_url: str, clock: Clock = utc_now) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        database_url: str,
+        clock: Clock = utc_now,
+        connector: ExchangeConnector | None = None,
+    ) -> None:
         self.settings = settings
         self.clock = clock
         self.database = Database(database_url, settings.database)
         self.health = HealthService(self.database)
         self._build_login()
-        self._build_vault()
+        self._build_vault(connector)
         self._workers = WorkerRunner(
             (
                 SessionListener(self.database.engine, self.session_guard),
@@ -109,17 +115,14 @@ class Container:
             now=self.clock,
         )
 
-    def _build_vault(self) -> None:
+    def _build_vault(self, connector: ExchangeConnector | None) -> None:
         settings = self.settings
         environment = settings.exchange.exchange_mode
         key_ring = KeyRing.from_environment(_shown(settings.vault.encryption_key))
         crypto = CryptoService(key_ring)
         self._key_check = KeyCheck(self.database, key_ring, crypto, self.clock)
         self.audit = AuditService(self.database)
-        self._connector = Connector(
-            ConnectorSettings(mode=environment, sandbox_url=settings.exchange.sandbox_url),
-            self.clock,
-        )
+        self._connector = connector or self._real_connector()
         self._cache = CacheService(self._redis_cache())
         self.exchange_list = ExchangeListService(
             self._cache, settings.cache.exchange_list_ttl_seconds
@@ -133,6 +136,11 @@ class Container:
             list_ttl_seconds=settings.cache.credential_list_ttl_seconds,
             now=self.clock,
         )
+
+    def _real_connector(self) -> Connector:
+        exchange = self.settings.exchange
+        world = ConnectorSettings(mode=exchange.exchange_mode, sandbox_url=exchange.sandbox_url)
+        return Connector(world, self.clock)
 
     def _redis_cache(self) -> RedisCache | None:
         url = _shown(self.settings.cache.redis_url)

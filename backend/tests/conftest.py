@@ -1,7 +1,7 @@
 """What every test may ask for: a real database of its own, the services on it, and a client."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,8 +11,10 @@ from backend.app.config import DatabaseSettings, Settings
 from backend.app.container import Container
 from backend.app.database import Database
 from backend.app.main import AppRole, create_app
+from backend.app.services.exchange_service import ExchangeConnector
 from backend.tests.support import postgres
 from backend.tests.support.databases import copy_of, make_template
+from backend.tests.support.sandbox import RunningSandbox, running_sandbox
 from backend.tests.support.settings import settings_for_tests
 
 
@@ -71,10 +73,25 @@ def settings() -> Settings:
 
 
 @pytest.fixture
+def connector() -> ExchangeConnector | None:
+    """None is the real one; a test that needs the exchange to say something hands in a fake."""
+    return None
+
+
+@pytest.fixture(scope="session")
+def sandbox() -> Iterator[RunningSandbox]:
+    with running_sandbox() as running:
+        yield running
+
+
+@pytest.fixture
 async def services(
-    settings: Settings, database_url: str, clock: HandClock
+    settings: Settings,
+    database_url: str,
+    clock: HandClock,
+    connector: ExchangeConnector | None,
 ) -> AsyncIterator[Container]:
-    container = Container(settings, database_url, clock)
+    container = Container(settings, database_url, clock, connector)
     await container.start()
     yield container
     await container.stop()

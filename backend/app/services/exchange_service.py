@@ -36,6 +36,9 @@ class ExchangeConnector(Protocol):
     async def balances(self, exchange: str, keys: ExchangeKeys) -> tuple[Balance, ...]:
         """Return the spot balances of the account behind a key pair."""
 
+    async def close(self) -> None:
+        """Let go of every connection."""
+
 
 class ExchangeService:
     """Asks the eight exchanges; every exchange through one interface."""

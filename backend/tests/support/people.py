@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 from httpx2 import AsyncClient
 from sqlalchemy import text
 
+from backend.app.audit_record import Actor, ActorType, Caller
 from backend.app.container import Container
 from backend.app.enums import Role
 from backend.app.models.user import User
@@ -26,6 +27,11 @@ class Person:
     username: str
     session_id: UUID
     headers: dict[str, str]
+
+    @property
+    def caller(self) -> Caller:
+        """Who asks, as the audit trail will say it."""
+        return Caller(Actor(ActorType.USER, self.user_id, session=str(self.session_id)))
 
 
 async def person(services: Container, username: str, role: Role = Role.USER) -> Person:
