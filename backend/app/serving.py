@@ -41,7 +41,7 @@ def listening(host: str, port: int, variable: str) -> Iterator[socket.socket]:
         ConfigurationError: the port is taken or may not be used; the text names `variable`.
     """
     try:
-        listener = socket.create_server((host, port), backlog=_BACKLOG)
+        listener = _bound(host, port)
     except OSError as error:
         raise ConfigurationError(
             f"Port {port} on {host} cannot be used ({error.strerror}). "
@@ -50,6 +50,21 @@ def listening(host: str, port: int, variable: str) -> Iterator[socket.socket]:
     with listener:
         listener.setblocking(False)
         yield listener
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    # Named as TCP: for a socket of protocol 0 asyncio leaves Nagle's algorithm on, and every
+    # answer of two packets waits 40 ms.
+    listener = socket.socket(family, kind, socket.IPPROTO_TCP)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(_BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    return listener
 
 
 async def serve(
