@@ -77,8 +77,9 @@ class ExchangeSettings(_Group):
 
 
 class LogFormat(StrEnum):
-    """How log lines look: JSON for machines, columns for people."""
+    """How log lines look: JSON for machines, columns for people, by the terminal if `auto`."""
 
+    AUTO = "auto"
     JSON = "json"
     CONSOLE = "console"
 
@@ -94,7 +95,7 @@ class ServerSettings(_Group):
     body_limit_bytes: int = Field(default=65536, ge=1024, le=1048576)
     shutdown_grace_seconds: int = Field(default=10, ge=1, le=300)
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
-    log_format: LogFormat = LogFormat.JSON
+    log_format: LogFormat = LogFormat.AUTO
 
     _split_origins = field_validator("cors_origins", mode="before")(_split)
 

@@ -87,10 +87,14 @@ def configure_logging(settings: ServerSettings) -> None:
         structlog.processors.format_exc_info,
         _scrub_event,
     ]
+    on_terminal = sys.stderr.isatty()
+    for_people = settings.log_format is LogFormat.CONSOLE or (
+        settings.log_format is LogFormat.AUTO and on_terminal
+    )
     renderer: Processor = (
-        structlog.processors.JSONRenderer()
-        if settings.log_format is LogFormat.JSON
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        structlog.dev.ConsoleRenderer(colors=on_terminal)
+        if for_people
+        else structlog.processors.JSONRenderer()
     )
     logging.config.dictConfig(
         {

@@ -121,18 +121,31 @@ def _bound_table(bound: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def _verdict_table(accounts: Sequence[Account], verdicts: Sequence[Mapping[str, Any]]) -> Table:
-    table = Table("exchange", "account", "valid", "trades", "withdraws", "reason", title="Tried")
+    """Show each kind of account once, with what the exchanges said of it."""
+    said: dict[str, dict[str, list[str]]] = {}
     for account, verdict in zip(accounts, verdicts, strict=True):
-        rights = verdict.get("rights") or {}
-        table.add_row(
-            account["exchange"],
-            account["name"],
-            _word(verdict.get("is_valid")),
-            _word(verdict.get("has_trading_permission")),
-            str(rights.get("can_withdraw", "-")),
-            str(verdict.get("reason") or "-"),
-        )
+        by_words = said.setdefault(account["name"], {})
+        by_words.setdefault(_in_words(verdict), []).append(account["exchange"])
+    table = Table("account", "verdict", "exchanges", title="Tried without storing")
+    for name, by_words in said.items():
+        for words, exchanges in by_words.items():
+            everywhere = len(by_words) == 1
+            table.add_row(name, words, "all" if everywhere else ", ".join(exchanges))
+            name = ""  # noqa: PLW2901 - named on its first line only
+        table.add_section()
     return table
+
+
+def _in_words(verdict: Mapping[str, Any]) -> str:
+    if not verdict.get("is_valid"):
+        standing = str(verdict.get("standing", "no_verdict")).replace("_", " ")
+        return f"{standing}: {verdict.get('reason') or verdict.get('code')}"
+    rights = verdict["rights"] or {}
+    if rights.get("can_trade", "unknown") == "unknown":
+        return "valid, rights not told"
+    words = ("trade", "withdraw", "transfer")
+    can = [word for word in words if rights.get(f"can_{word}") == "yes"]
+    return f"valid, can {', '.join(can)}" if can else "valid, reads only"
 
 
 def _word(known: bool | None) -> str:
