@@ -139,14 +139,18 @@ class MatchingFloor:
             yield level
 
     def settle(self, now_ms: int) -> None:
-        """Fill every resting order whose price the house has passed since the last time."""
+        """Fill every resting order whose price the house has passed since the last time.
+
+        A clock that is set back is only another way for the price to move.
+        """
         for symbol, house in self._houses.items():
             since_ms = self._settled_ms.get(symbol, now_ms)
-            self._settled_ms[symbol] = max(now_ms, since_ms)
+            self._settled_ms[symbol] = now_ms
             buys, sells = self._resting[symbol, Side.BUY], self._resting[symbol, Side.SELL]
-            if now_ms <= since_ms or not (buys or sells):
+            if now_ms == since_ms or not (buys or sells):
                 continue
-            low, high = house.path.lowest_and_highest(since_ms, now_ms)
+            span = min(since_ms, now_ms), max(since_ms, now_ms)
+            low, high = house.path.lowest_and_highest(*span)
             self._fill_passed(buys, -(low + house.gap), now_ms)
             self._fill_passed(sells, high - house.gap, now_ms)
 

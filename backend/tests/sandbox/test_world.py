@@ -1,0 +1,284 @@
+"""The laws of the sandbox's money, whatever accounts do and however the price moves."""
+
+from collections.abc import Callable
+from decimal import Decimal
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from backend.app.exchanges.answers.base import OrderRefused
+from backend.app.exchanges.key_information import Balance
+from backend.app.exchanges.market_values import Order, OrderRequest, OrderStatus, OrderType, Side
+from backend.app.sandbox.accounts import seeded_accounts
+from backend.app.sandbox.matching import CLOSED_ORDERS_PER_ACCOUNT_MAX, OPEN_ORDERS_PER_ACCOUNT_MAX
+from backend.app.sandbox.prices import DAY_MS
+from backend.app.sandbox.wallets import HOUSE
+from backend.app.sandbox.world import SandboxWorld
+
+START_MS = 1_795_259_228_000
+ACCOUNTS = ("binance:full", "binance:second", "okx:full", "gate:empty")
+SYMBOLS = ("BTC/USDT", "ETH/BTC")
+OPEN = (OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now_ms = START_MS
+
+    def __call__(self) -> int:
+        return self.now_ms
+
+
+def new_world(clock: Callable[[], int]) -> SandboxWorld:
+    return SandboxWorld(b"a seed", clock, seeded_accounts(b"a seed", START_MS))
+
+
+def limit(symbol: str, side: Side, amount: str, price: Decimal) -> OrderRequest:
+    return OrderRequest(symbol, side, OrderType.LIMIT, Decimal(amount), price)
+
+
+def market(symbol: str, side: Side, amount: str) -> OrderRequest:
+    return OrderRequest(symbol, side, OrderType.MARKET, Decimal(amount), None)
+
+
+def held(world: SandboxWorld, account: str, asset: str) -> Balance:
+    found = [balance for balance in world.balances(account) if balance.asset == asset]
+    return found[0] if found else Balance(asset, Decimal(0))
+
+
+class MoneyLaws(RuleBasedStateMachine):
+    """Accounts trade with the house and with each other while time goes on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock = Clock()
+        self.world = new_world(self.clock)
+        self.placed: list[tuple[str, int]] = []
+
+    @rule(
+        account=st.sampled_from(ACCOUNTS),
+        symbol=st.sampled_from(SYMBOLS),
+        side=st.sampled_from(Side),
+        steps=st.integers(1, 30_000),
+        away_parts=st.integers(-300, 300),
+    )
+    def place_limit(
+        self, account: str, symbol: str, side: Side, steps: int, away_parts: int
+    ) -> None:
+        of, last = self.world.market(symbol), self.world.ticker(symbol).last
+        price = (last * (10_000 + away_parts) / 10_000) // of.tick_size * of.tick_size
+        asked = OrderRequest(symbol, side, OrderType.LIMIT, of.step_size * steps, price)
+        self._place(account, asked)
+
+    @rule(
+        account=st.sampled_from(ACCOUNTS),
+        symbol=st.sampled_from(SYMBOLS),
+        side=st.sampled_from(Side),
+        steps=st.integers(1, 200_000),
+    )
+    def place_market(self, account: str, symbol: str, side: Side, steps: int) -> None:
+        amount = self.world.market(symbol).step_size * steps
+        self._place(account, OrderRequest(symbol, side, OrderType.MARKET, amount, None))
+
+    @rule(account=st.sampled_from(ACCOUNTS), budget=st.decimals("0.01", 90_000, places=2))
+    def spend(self, account: str, budget: Decimal) -> None:
+        asked = OrderRequest("BTC/USDT", Side.BUY, OrderType.MARKET, None, None, budget)
+        before = held(self.world, account, "USDT").total
+        order = self._place(account, asked)
+        spent = before - held(self.world, account, "USDT").total
+        assert spent <= budget
+        assert order is None or order.filled_quote == spent
+
+    @precondition(lambda self: self.placed)
+    @rule(which=st.integers(0))
+    def cancel(self, which: int) -> None:
+        account, order_id = self.placed[which % len(self.placed)]
+        was_open = self.world.order(account, order_id).status in OPEN
+        if was_open:
+            assert self.world.cancel(account, order_id).status is OrderStatus.CANCELLED
+        with pytest.raises(OrderRefused, match="order_not_found"):
+            self.world.cancel(account, order_id)
+
+    @rule(later_ms=st.integers(0, 3 * DAY_MS))
+    def let_time_pass(self, later_ms: int) -> None:
+        self.clock.now_ms += later_ms
+
+    @rule(back_ms=st.integers(0, DAY_MS))
+    def let_the_clock_go_back(self, back_ms: int) -> None:
+        self.clock.now_ms -= back_ms
+
+    @invariant()
+    def money_is_neither_made_nor_lost(self) -> None:
+        totals: dict[str, Decimal] = {}
+        for holder in self.world.wallets.holders():
+            for balance in self.world.wallets.balances(holder):
+                totals[balance.asset] = totals.get(balance.asset, Decimal(0)) + balance.total
+        assert set(totals.values()) <= {Decimal(0)}
+
+    @invariant()
+    def no_account_owes(self) -> None:
+        for holder in set(self.world.wallets.holders()) - {HOUSE}:
+            for balance in self.world.wallets.balances(holder):
+                assert balance.available >= 0
+                assert balance.locked >= 0
+
+    @invariant()
+    def what_is_locked_is_what_open_orders_need(self) -> None:
+        for account in ACCOUNTS:
+            needed: dict[str, Decimal] = {}
+            for order in self.world.open_orders(account):
+                left = order.amount - order.filled
+                selling = order.side is Side.SELL
+                asset = order.market.base if selling else order.market.quote
+                need = left if selling else left * (order.price or Decimal(0))
+                needed[asset] = needed.get(asset, Decimal(0)) + need
+            for balance in self.world.balances(account):
+                assert balance.locked == needed.get(balance.asset, Decimal(0))
+
+    @invariant()
+    def the_book_is_never_crossed(self) -> None:
+        for symbol in SYMBOLS:
+            book = self.world.order_book(symbol, 1)
+            assert book.bids[0].price < book.asks[0].price
+
+    def _place(self, account: str, asked: OrderRequest) -> Order | None:
+        before = self.world.balances(account)
+        try:
+            order = self.world.place(account, asked)
+        except OrderRefused:
+            assert self.world.balances(account) == before
+            return None
+        self.placed.append((account, order.order_id))
+        return order
+
+
+TestMoneyLaws = MoneyLaws.TestCase
+TestMoneyLaws.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def world(clock: Clock) -> SandboxWorld:
+    return new_world(clock)
+
+
+def test_two_accounts_meet_at_the_resting_orders_price(world: SandboxWorld) -> None:
+    book = world.order_book("BTC/USDT", 1)
+    between = (book.bids[0].price + book.asks[0].price) // 2
+
+    maker = world.place("okx:full", limit("BTC/USDT", Side.SELL, "0.5", between))
+    taker = world.place("binance:full", market("BTC/USDT", Side.BUY, "0.2"))
+    maker = world.order("okx:full", maker.order_id)
+
+    assert (taker.status, taker.filled_quote) == (OrderStatus.FILLED, between * Decimal("0.2"))
+    assert (maker.status, maker.filled) == (OrderStatus.PARTIALLY_FILLED, Decimal("0.2"))
+    assert held(world, "okx:full", "BTC").locked == Decimal("0.3")
+
+
+def test_an_order_bought_below_its_limit_gives_the_difference_back(world: SandboxWorld) -> None:
+    ask = world.order_book("BTC/USDT", 1).asks[0]
+    before = held(world, "binance:full", "USDT").available
+
+    order = world.place("binance:full", limit("BTC/USDT", Side.BUY, "0.1", ask.price + 500))
+
+    assert order.filled_quote == ask.price * Decimal("0.1")
+    assert held(world, "binance:full", "USDT").available == before - order.filled_quote
+    assert held(world, "binance:full", "USDT").locked == 0
+
+
+@pytest.mark.parametrize("side", Side)
+def test_a_resting_order_fills_at_its_price_once_the_market_passes(
+    world: SandboxWorld, clock: Clock, side: Side
+) -> None:
+    last = world.ticker("BTC/USDT").last
+    price = last - 20 if side is Side.BUY else last + 20
+    order = world.place("binance:full", limit("BTC/USDT", side, "0.1", price))
+
+    clock.now_ms += 20 * DAY_MS
+    filled = world.order("binance:full", order.order_id)
+
+    assert order.status is OrderStatus.OPEN
+    assert (filled.status, filled.filled_quote) == (OrderStatus.FILLED, price * Decimal("0.1"))
+
+
+@pytest.mark.parametrize(
+    ("asked", "rule"),
+    [
+        (market("NOT/THERE", Side.BUY, "1"), "unknown_symbol"),
+        (limit("BTC/USDT", Side.BUY, "0.1", Decimal("50000.001")), "tick_size"),
+        (limit("BTC/USDT", Side.BUY, "0.000001", Decimal(50000)), "step_size"),
+        (limit("BTC/USDT", Side.BUY, "0.00001", Decimal(50000)), "min_notional"),
+        (limit("BTC/USDT", Side.BUY, "50", Decimal(50000)), "insufficient_funds"),
+        (market("BTC/USDT", Side.SELL, "50"), "insufficient_funds"),
+        (market("BTC/USDT", Side.BUY, "0"), "bad_number"),
+        (market("BTC/USDT", Side.BUY, "-1"), "bad_number"),
+        (market("BTC/USDT", Side.BUY, "NaN"), "bad_number"),
+        (market("BTC/USDT", Side.BUY, "1e30"), "bad_number"),
+        (limit("BTC/USDT", Side.BUY, "0.1", Decimal("1e30")), "bad_number"),
+        (OrderRequest("BTC/USDT", Side.BUY, OrderType.MARKET, None, None), "bad_number"),
+        (
+            OrderRequest("BTC/USDT", Side.BUY, OrderType.MARKET, None, None, Decimal("1e30")),
+            "insufficient_funds",
+        ),
+        (
+            OrderRequest("BTC/USDT", Side.BUY, OrderType.MARKET, None, None, Decimal("0.01")),
+            "min_notional",
+        ),
+        (OrderRequest("BTC/USDT", Side.BUY, OrderType.LIMIT, Decimal(1), None), "bad_number"),
+    ],
+)
+def test_an_order_that_breaks_a_rule_is_refused_by_name(
+    world: SandboxWorld, asked: OrderRequest, rule: str
+) -> None:
+    with pytest.raises(OrderRefused) as refused:
+        world.place("binance:full", asked)
+
+    assert refused.value.rule == rule
+
+
+def test_a_client_order_id_is_taken_while_its_order_is_open(world: SandboxWorld) -> None:
+    asked = OrderRequest(
+        "BTC/USDT", Side.BUY, OrderType.LIMIT, Decimal("0.1"), Decimal(40000), None, "mine"
+    )
+    first = world.place("binance:full", asked)
+
+    with pytest.raises(OrderRefused, match="duplicate_client_order_id"):
+        world.place("binance:full", asked)
+    world.place("okx:full", asked)
+    world.cancel("binance:full", first.order_id)
+
+    assert world.place("binance:full", asked).status is OrderStatus.OPEN
+
+
+def test_an_account_holds_a_bounded_number_of_orders(world: SandboxWorld) -> None:
+    asked = limit("BTC/USDT", Side.BUY, "0.001", Decimal(30000))
+    for _ in range(OPEN_ORDERS_PER_ACCOUNT_MAX):
+        world.place("binance:full", asked)
+
+    with pytest.raises(OrderRefused, match="too_many_open_orders"):
+        world.place("binance:full", asked)
+
+
+def test_only_so_many_closed_orders_are_remembered(world: SandboxWorld) -> None:
+    first = world.place("binance:full", market("BTC/USDT", Side.SELL, "0.001"))
+    for _ in range(CLOSED_ORDERS_PER_ACCOUNT_MAX):
+        world.place("binance:full", market("BTC/USDT", Side.SELL, "0.001"))
+
+    with pytest.raises(OrderRefused, match="order_not_found"):
+        world.order("binance:full", first.order_id)
+    assert len(world.orders("binance:full")) == CLOSED_ORDERS_PER_ACCOUNT_MAX
+
+
+def test_an_order_of_another_account_is_not_found(world: SandboxWorld) -> None:
+    order = world.place("binance:full", limit("BTC/USDT", Side.BUY, "0.1", Decimal(40000)))
+
+    with pytest.raises(OrderRefused, match="order_not_found"):
+        world.order("binance:second", order.order_id)
+    with pytest.raises(OrderRefused, match="order_not_found"):
+        world.cancel("binance:second", order.order_id)
