@@ -82,11 +82,13 @@ class Container:
         await self._cache.stop()
         await self.audit.stop()
         self._passwords.close()
+        await self._addresses.close()
         await self.database.close()
 
     def _build_login(self) -> None:
         auth = self.settings.auth
         self._passwords = PasswordService()
+        self._addresses = AddressLimit(self.settings.cache.redis_url)
         tokens = TokenService(auth, self.clock)
         throttling = LoginThrottling(auth.jwt_secret, self.clock)
         self.session_guard = SessionGuard(self.database, tokens, self.clock)
@@ -97,7 +99,7 @@ class Container:
             tokens=tokens,
             guard=self.session_guard,
             throttling=throttling,
-            addresses=AddressLimit(self.settings.cache.redis_url),
+            addresses=self._addresses,
             now=self.clock,
         )
         self.profiles = ProfileService(

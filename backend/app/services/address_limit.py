@@ -35,7 +35,8 @@ class AddressLimit:
     ) -> None:
         self._limit = RateLimitItemPerMinute(ATTEMPTS_PER_MINUTE)
         self._alone = MovingWindowRateLimiter(MemoryStorage())
-        self._shared = _shared_limiter(redis_url)
+        self._storage = _shared_storage(redis_url)
+        self._shared = MovingWindowRateLimiter(self._storage) if self._storage else None
         self._monotonic = monotonic
         self._shared_again_at = 0.0
 
@@ -55,6 +56,11 @@ class AddressLimit:
             else:
                 return
         await self._take(self._alone, kind, subject)
+
+    async def close(self) -> None:
+        """Let go of Redis."""
+        if self._storage is not None:
+            await self._storage.bridge.storage.aclose()  # type: ignore[attr-defined]
 
     async def _take(self, limiter: MovingWindowRateLimiter, kind: str, subject: str) -> None:
         if await limiter.hit(self._limit, kind, subject):
@@ -81,10 +87,10 @@ def network_of(address: str) -> str:
     return str(IPv6Address(int(parsed) >> host_bits << host_bits))
 
 
-def _shared_limiter(redis_url: SecretStr | None) -> MovingWindowRateLimiter | None:
+def _shared_storage(redis_url: SecretStr | None) -> RedisStorage | None:
     if redis_url is None:
         return None
-    storage = RedisStorage(
+    return RedisStorage(
         f"async+{redis_url.get_secret_value()}",
         wrap_exceptions=True,
         implementation="redispy",
@@ -94,4 +100,3 @@ def _shared_limiter(redis_url: SecretStr | None) -> MovingWindowRateLimiter | No
         # redis-py would try again for seconds.
         retry=Retry(NoBackoff(), 0),  # type: ignore[arg-type]
     )
-    return MovingWindowRateLimiter(storage)

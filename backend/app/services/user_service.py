@@ -13,6 +13,7 @@ from backend.app.errors import LastAdministrator, UserNotFound
 from backend.app.models.user import User
 from backend.app.repositories.audit_repository import AuditRepository
 from backend.app.repositories.auth_session_repository import AuthSessionRepository
+from backend.app.repositories.dek_repository import DekRepository
 from backend.app.repositories.user_repository import UserRepository
 from backend.app.schemas.user_schemas import UserCreate, UserPage, UserProfile, UserUpdate
 from backend.app.services.login_throttle import LoginThrottling
@@ -111,7 +112,7 @@ class UserService:
         return UserProfile.model_validate(user)
 
     async def delete(self, administrator: Principal, user_id: int) -> None:
-        """Delete somebody, with everything that is theirs.
+        """Delete somebody with everything that is theirs, and destroy the keys that open it.
 
         Raises:
             UserNotFound: there is none of that id.
@@ -122,9 +123,11 @@ class UserService:
             if list(await users.lock_active_administrators()) == [user_id]:
                 raise LastAdministrator
             await users.lock(user_id)
+            # The keys outlive their credentials as empty lines: nothing in a dump opens any more.
+            shredded = await DekRepository(session).shred_all(user_id, self._now())
             await users.delete(user_id)
             await AuthSessionRepository(session).announce_user_changed(user_id)
-            await self._record(session, Act.USER_DELETED, administrator.caller, user_id)
+            await self._record(session, Act.USER_DELETED, administrator.caller, user_id, n=shredded)
         self._guard.forget_user(user_id)
 
     async def ensure_administrator(self, password: SecretStr) -> bool:

