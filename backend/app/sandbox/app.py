@@ -41,7 +41,11 @@ def create_sandbox_app(
     ]
     control = Control(accounts, now_ms)
     app = Starlette(
-        routes=[Route("/control/accounts", control.list_accounts, methods=["GET"]), *doors]
+        routes=[
+            Route("/control/accounts", control.list_accounts, methods=["GET"]),
+            Route("/control/accounts/{exchange}/{name}", control.show_key, methods=["GET"]),
+            *doors,
+        ]
     )
     app.state.accounts = accounts
     return app

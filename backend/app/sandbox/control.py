@@ -29,13 +29,19 @@ class Control:
 
     async def list_accounts(self, request: Request) -> Response:
         """List every seeded account with its key, for copying."""
-        headers, address = request.headers, request.client.host if request.client else ""
-        if not is_from_this_machine(address, headers.get("host", ""), headers.get("origin")):
-            return JSONResponse({"error": "Only from this machine."}, 403)
-        return JSONResponse(
-            [self._line(account, address) for account in self._accounts],
-            headers={"cache-control": "no-store"},
-        )
+        if not _is_local(request):
+            return _forbidden()
+        return _unkept([self._line(account, _address(request)) for account in self._accounts])
+
+    async def show_key(self, request: Request) -> Response:
+        """Return one account's key in the form in which the vault takes it in."""
+        if not _is_local(request):
+            return _forbidden()
+        wanted = (request.path_params["exchange"], request.path_params["name"])
+        for account in self._accounts:
+            if (account.exchange, account.name) == wanted:
+                return _unkept(_key_pair(account))
+        return JSONResponse({"error": "No such account. See /control/accounts."}, 404)
 
     def _line(self, account: SeededAccount, address: str) -> dict[str, str | None]:
         return {
@@ -58,6 +64,33 @@ class Control:
         answer = dialect(account.exchange).render_refusal(reason, WireRequest("GET", "/"), address)
         told = classify_refusal(account.exchange, answer.status, answer.body.decode())
         return str(told.reason)
+
+
+def _key_pair(account: SeededAccount) -> dict[str, str]:
+    keys = account.keys
+    pair = {
+        "exchange_name": account.exchange,
+        "api_key": keys.api_key,
+        "api_secret": keys.api_secret,
+    }
+    return pair if keys.passphrase is None else {**pair, "passphrase": keys.passphrase}
+
+
+def _unkept(body: object) -> Response:
+    return JSONResponse(body, headers={"cache-control": "no-store"})
+
+
+def _forbidden() -> Response:
+    return JSONResponse({"error": "Only from this machine."}, 403)
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else ""
+
+
+def _is_local(request: Request) -> bool:
+    headers = request.headers
+    return is_from_this_machine(_address(request), headers.get("host", ""), headers.get("origin"))
 
 
 def is_from_this_machine(address: str, host: str, origin: str | None) -> bool:
