@@ -52,11 +52,11 @@ def test_the_dialect_reads_the_key_as_the_world_has_it(changed: dict[str, object
     assert MexcDialect().read_key_information([answer], API_KEY) == information
 
 
-def test_an_end_date_is_told_in_whole_days() -> None:
+def test_an_end_date_is_told_in_days_the_last_one_counted_whole() -> None:
     ends = datetime.fromtimestamp(NOW_MS // 1000, UTC) + timedelta(days=9, hours=23)
     asker = Asker(MexcAnswers(), FakeWorld(replace(FULL_KEY, expires_at=ends)))
 
-    assert asker.get("/api/v3/apiKeyInfo", accessKey=API_KEY)["remainingValidity"] == 9
+    assert asker.get("/api/v3/apiKeyInfo", accessKey=API_KEY)["remainingValidity"] == 10
 
 
 def test_a_key_without_an_end_tells_no_days(asker: Asker) -> None:
