@@ -20,15 +20,14 @@ from backend.app.exchanges.market_values import (
     Order,
     OrderRequest,
     OrderStatus,
-    OrderType,
     Side,
 )
 from backend.app.sandbox.house import House
+from backend.app.sandbox.order_rules import check_numbers, check_size
 from backend.app.sandbox.wallets import HOUSE, Wallets
 
 OPEN_ORDERS_PER_ACCOUNT_MAX: Final = 200
 CLOSED_ORDERS_PER_ACCOUNT_MAX: Final = 500
-CLIENT_ORDER_ID_LENGTH_MAX_CHARACTERS: Final = 64
 PRICE_RATIO_MAX: Final = 100
 """A limit price may be at most this many times the market's middle price."""
 _FIRST_ORDER_ID: Final = 1_000_000_001
@@ -66,7 +65,7 @@ class MatchingFloor:
         market = self._checked_market(account_id, asked)
         plan = self._plan(market, asked, now_ms)
         amount = asked.amount or sum((take.amount for take in plan), Decimal(0))
-        _check_size(market, asked, amount, plan)
+        check_size(market, amount, amount * asked.price if asked.price else _cost(plan))
         self._wallets.lock(account_id, *_reservation(market, asked, amount, plan))
         order_id, self._next_order_id = self._next_order_id, self._next_order_id + 1
         self._owners[order_id] = account_id
@@ -166,10 +165,8 @@ class MatchingFloor:
             raise OrderRefused("unknown_symbol")
         market = house.listing.market
         price_max = house.listing.middle_price * PRICE_RATIO_MAX
-        _check_numbers(market, asked, price_max)
+        check_numbers(market, asked, price_max)
         client_order_id = asked.client_order_id or ""
-        if len(client_order_id) > CLIENT_ORDER_ID_LENGTH_MAX_CHARACTERS:
-            raise OrderRefused("bad_number")
         mine = self._open[account_id].values()
         if client_order_id and any(order.client_order_id == client_order_id for order in mine):
             raise OrderRefused("duplicate_client_order_id")
@@ -287,40 +284,6 @@ def _as_much(
     return min(wanted, offer.amount)
 
 
-def _check_numbers(market: Market, asked: OrderRequest, price_max: Decimal) -> None:
-    if (asked.amount is None) == (asked.quote_amount is None):
-        raise OrderRefused("bad_number")
-    if (asked.price is None) != (asked.order_type is OrderType.MARKET):
-        raise OrderRefused("bad_number")
-    if asked.price is not None:
-        _check_multiple(asked.price, price_max, market.tick_size, "tick_size")
-    if asked.amount is not None:
-        _check_multiple(asked.amount, market.max_amount, market.step_size, "step_size")
-        if asked.amount < market.min_amount:
-            raise OrderRefused("min_amount")
-
-
-def _check_multiple(number: Decimal, most: Decimal, step: Decimal, rule: str) -> None:
-    if not number.is_finite() or not 0 < number <= most:
-        raise OrderRefused("bad_number")
-    if number % step:
-        raise OrderRefused(rule)
-
-
-def _check_size(
-    market: Market, asked: OrderRequest, amount: Decimal, plan: Sequence[_Offer]
-) -> None:
-    worth = sum((take.amount * take.price for take in plan), Decimal(0))
-    if asked.price is not None:
-        worth = amount * asked.price
-    if worth < market.min_notional:
-        raise OrderRefused("min_notional")
-    if amount < market.min_amount:
-        raise OrderRefused("min_amount")
-    if amount > market.max_amount:
-        raise OrderRefused("bad_number")
-
-
 def _reservation(
     market: Market, asked: OrderRequest, amount: Decimal, plan: Sequence[_Offer]
 ) -> tuple[str, Decimal]:
@@ -329,7 +292,11 @@ def _reservation(
         return market.base, amount
     if asked.price is not None:
         return market.quote, amount * asked.price
-    return market.quote, sum((take.amount * take.price for take in plan), Decimal(0))
+    return market.quote, _cost(plan)
+
+
+def _cost(plan: Sequence[_Offer]) -> Decimal:
+    return sum((take.amount * take.price for take in plan), Decimal(0))
 
 
 def _still_locked(order: Order) -> tuple[str, Decimal]:

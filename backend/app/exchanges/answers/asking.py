@@ -76,6 +76,18 @@ def order_of(call: Call, order_id: int, market: Market | None) -> Order:
     return order
 
 
+def order_by_client_id(call: Call, client_order_id: object, market: Market | None = None) -> Order:
+    """Return the caller's open order of that name: the one the caller gave it.
+
+    Raises:
+        OrderRefused: order_not_found, also for one that is closed by now.
+    """
+    for order in call.world.open_orders(call.account_id, market.symbol if market else None):
+        if client_order_id and order.client_order_id == client_order_id:
+            return order
+    raise OrderRefused("order_not_found")
+
+
 def cancel(call: Call, order_id: int, market: Market | None) -> Order:
     """Cancel one order of the caller and return it as it then stands.
 

@@ -8,8 +8,13 @@ from decimal import Decimal
 from typing import Any, ClassVar, Final
 
 from backend.app.enums import Known
-from backend.app.exchanges.answers.asking import order_asked, order_of, require_resting
-from backend.app.exchanges.answers.base import Call, Handler, OrderRefused
+from backend.app.exchanges.answers.asking import (
+    order_asked,
+    order_by_client_id,
+    order_of,
+    require_resting,
+)
+from backend.app.exchanges.answers.base import Call, Handler
 from backend.app.exchanges.answers.binance_market import NAMES, PUBLIC_HANDLERS
 from backend.app.exchanges.answers.rendering import (
     DAY_MS,
@@ -107,11 +112,7 @@ def _asked_order(call: Call) -> Order:
     market = NAMES.market(call.world, call.query.get("symbol"))
     if "orderId" in call.query:
         return order_of(call, order_id_in(call.query["orderId"]), market)
-    client_order_id = call.query.get("origClientOrderId")
-    for order in call.world.open_orders(call.account_id, market.symbol):
-        if client_order_id and order.client_order_id == client_order_id:
-            return order
-    raise OrderRefused("order_not_found")
+    return order_by_client_id(call, call.query.get("origClientOrderId"), market)
 
 
 def _order(order: Order) -> Any:

@@ -7,15 +7,16 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, ClassVar, Final
 
-from backend.app.enums import Known
 from backend.app.exchanges.answers.asking import (
     cancel,
     fields_of,
     order_asked,
+    order_by_client_id,
     order_of,
     require_resting,
 )
 from backend.app.exchanges.answers.base import Call, Handler, OrderRefused
+from backend.app.exchanges.answers.bybit_account import ACCOUNT_HANDLERS
 from backend.app.exchanges.answers.bybit_market import (
     NAMES,
     PUBLIC_HANDLERS,
@@ -23,17 +24,7 @@ from backend.app.exchanges.answers.bybit_market import (
     answered,
     is_spot,
 )
-from backend.app.exchanges.answers.rendering import (
-    DAY_MS,
-    assets,
-    average_price,
-    days_left,
-    home_chain,
-    order_id_in,
-    plain,
-    time_text,
-)
-from backend.app.exchanges.key_information import Balance, KeyInformation
+from backend.app.exchanges.answers.rendering import average_price, order_id_in, plain
 from backend.app.exchanges.market_values import Order, OrderRequest, OrderStatus, OrderType
 
 _STATUSES: Final = {
@@ -54,7 +45,6 @@ _REFUSALS: Final[Mapping[str, tuple[int, str]]] = {
     "too_many_open_orders": (170810, "Cannot exceed maximum of active orders."),
     "order_not_found": (170213, "Order does not exist."),
 }
-_UNIFIED_STATUS: Final = 6
 
 
 class BybitAnswers:
@@ -66,10 +56,7 @@ class BybitAnswers:
         """Return the handlers by method and path."""
         return {
             **PUBLIC_HANDLERS,
-            ("GET", "/v5/user/query-api"): _query_api,
-            ("GET", "/v5/account/info"): _account_info,
-            ("GET", "/v5/account/wallet-balance"): _wallet_balance,
-            ("GET", "/v5/asset/coin/query-info"): _coins,
+            **ACCOUNT_HANDLERS,
             ("GET", "/v5/order/realtime"): _orders,
             ("POST", "/v5/order/create"): _place,
             ("POST", "/v5/order/cancel"): _cancel,
@@ -79,151 +66,6 @@ class BybitAnswers:
         """Return status and body of Bybit's refusal; its status is 200."""
         code, words = _REFUSALS[rule]
         return 200, {"retCode": code, "retMsg": words, "result": {}, "retExtInfo": {}, "time": 0}
-
-
-def _query_api(call: Call) -> Any:
-    told = call.world.key_information(call.account_id)
-    now_ms = call.world.now_ms()
-    is_sub = told.is_sub_account is Known.YES
-    answer = {
-        "id": told.owner_uid,
-        "note": "sandbox",
-        "apiKey": call.api_key,
-        "readOnly": int(Known.YES not in (told.can_trade, told.can_withdraw, told.can_transfer)),
-        "secret": "",
-        "permissions": _permissions(told),
-        "ips": list(told.ip_addresses or ("*",)),
-        "type": 1,
-        "deadlineDay": -2,
-        "expiredAt": "1970-01-01T00:00:00Z",
-        "createdAt": time_text(now_ms - DAY_MS),
-        "unified": 0,
-        "uta": 1,
-        "userID": int(told.owner_uid or 0),
-        "inviterID": 0,
-        "vipLevel": "No VIP",
-        "mktMakerLevel": "0",
-        "affiliateID": 0,
-        "rsaPublicKey": "",
-        "isMaster": not is_sub,
-        "parentUid": "1" if is_sub else "0",
-        "kycLevel": "LEVEL_DEFAULT",
-        "kycRegion": "",
-    }
-    if told.expires_at is not None:
-        answer["deadlineDay"] = days_left(told.expires_at, now_ms)
-        answer["expiredAt"] = f"{told.expires_at:%Y-%m-%dT%H:%M:%SZ}"
-    return answered(call, answer)
-
-
-def _permissions(told: KeyInformation) -> Any:
-    wallet = {
-        "AccountTransfer": told.can_transfer,
-        "SubMemberTransfer": told.can_transfer,
-        "Withdraw": told.can_withdraw,
-    }
-    return {
-        "ContractTrade": [],
-        "Spot": ["SpotTrade"] if told.can_trade is Known.YES else [],
-        "Wallet": [name for name, right in wallet.items() if right is Known.YES],
-        "Options": [],
-        "Derivatives": [],
-        "CopyTrading": [],
-        "BlockTrade": [],
-        "Exchange": [],
-        "NFT": [],
-        "Affiliate": [],
-        "Earn": [],
-    }
-
-
-def _account_info(call: Call) -> Any:
-    return answered(
-        call,
-        {
-            "unifiedMarginStatus": _UNIFIED_STATUS,
-            "marginMode": "REGULAR_MARGIN",
-            "isMasterTrader": False,
-            "spotHedgingStatus": "OFF",
-            "updatedTime": str(call.world.now_ms() - DAY_MS),
-        },
-    )
-
-
-def _wallet_balance(call: Call) -> Any:
-    wanted = call.query.get("coin")
-    coins = [
-        _coin(balance)
-        for balance in call.world.balances(call.account_id)
-        if not wanted or balance.asset in wanted.split(",")
-    ]
-    account = {
-        "accountType": "UNIFIED",
-        "accountLTV": "",
-        "accountIMRate": "",
-        "accountMMRate": "",
-        "totalEquity": "",
-        "totalWalletBalance": "",
-        "totalMarginBalance": "",
-        "totalAvailableBalance": "",
-        "totalPerpUPL": "",
-        "totalInitialMargin": "",
-        "totalMaintenanceMargin": "",
-        "coin": coins,
-    }
-    return answered(call, {"list": [account]})
-
-
-def _coin(balance: Balance) -> Any:
-    return {
-        "coin": balance.asset,
-        "equity": plain(balance.total),
-        "usdValue": "",
-        "walletBalance": plain(balance.total),
-        "free": "",
-        "locked": plain(balance.locked),
-        "borrowAmount": "0",
-        "availableToBorrow": "",
-        "availableToWithdraw": "",
-        "accruedInterest": "0",
-        "totalOrderIM": "0",
-        "totalPositionIM": "0",
-        "totalPositionMM": "0",
-        "unrealisedPnl": "0",
-        "cumRealisedPnl": "0",
-        "bonus": "0",
-        "marginCollateral": True,
-        "collateralSwitch": False,
-        "spotHedgingQty": "0",
-    }
-
-
-def _coins(call: Call) -> Any:
-    rows = [
-        {
-            "name": asset,
-            "coin": asset,
-            "remainAmount": "1000000",
-            "chains": [_chain(home_chain(asset))],
-        }
-        for asset in assets(call.world)
-    ]
-    return answered(call, {"rows": rows})
-
-
-def _chain(chain: str) -> Any:
-    return {
-        "chain": chain,
-        "chainType": chain,
-        "confirmation": "1",
-        "withdrawFee": "0",
-        "depositMin": "0",
-        "withdrawMin": "0.0001",
-        "minAccuracy": "8",
-        "chainDeposit": "0",
-        "chainWithdraw": "0",
-        "withdrawPercentageFee": "0",
-    }
 
 
 def _orders(call: Call) -> Any:
@@ -313,10 +155,8 @@ def _cancel(call: Call) -> Any:
     market = NAMES.market(call.world, asked.get("symbol"))
     if asked.get("orderId"):
         return _acknowledged(call, cancel(call, order_id_in(asked["orderId"]), market))
-    for order in call.world.open_orders(call.account_id, market.symbol):
-        if order.client_order_id and order.client_order_id == asked.get("orderLinkId"):
-            return _acknowledged(call, cancel(call, order.order_id, market))
-    raise OrderRefused("order_not_found")
+    named = order_by_client_id(call, asked.get("orderLinkId"), market)
+    return _acknowledged(call, cancel(call, named.order_id, market))
 
 
 def _acknowledged(call: Call, order: Order) -> Any:

@@ -11,6 +11,7 @@ from backend.app.exchanges.answers.asking import (
     cancel,
     fields_of,
     order_asked,
+    order_by_client_id,
     order_of,
 )
 from backend.app.exchanges.answers.base import Call, Handler, OrderRefused
@@ -179,14 +180,7 @@ def _one_order(call: Call) -> Any:
     market = NAMES.market(call.world, call.query.get("instId"))
     if "ordId" in call.query:
         return answered([_order(order_of(call, order_id_in(call.query["ordId"]), market))])
-    return answered([_order(_by_client_id(call, call.query.get("clOrdId")))])
-
-
-def _by_client_id(call: Call, client_order_id: object) -> Order:
-    for order in call.world.open_orders(call.account_id):
-        if client_order_id and order.client_order_id == client_order_id:
-            return order
-    raise OrderRefused("order_not_found")
+    return answered([_order(order_by_client_id(call, call.query.get("clOrdId")))])
 
 
 def _order(order: Order) -> Any:
@@ -278,4 +272,4 @@ def _cancel(call: Call, item: Mapping[str, Any]) -> Order:
     market = NAMES.market(call.world, item.get("instId"))
     if item.get("ordId"):
         return cancel(call, order_id_in(item["ordId"]), market)
-    return cancel(call, _by_client_id(call, item.get("clOrdId")).order_id, market)
+    return cancel(call, order_by_client_id(call, item.get("clOrdId")).order_id, market)
