@@ -13,7 +13,6 @@ from typing import Any, Final
 from uuid import UUID
 
 import jwt
-from cachetools import LRUCache
 from pydantic import SecretStr
 
 from backend.app.clock import Clock
@@ -56,7 +55,7 @@ class TokenService:
         self._headers = {"kid": key_id, "typ": _TOKEN_TYPE}
         self._header_segment = self._sign({}).partition(".")[0]
         # Keys are hashes of tokens: a cache holds nothing that signs in.
-        self._read: LRUCache[bytes, AccessClaims] = LRUCache(_READ_TOKENS_MAX)
+        self._read: dict[bytes, AccessClaims] = {}
 
     @property
     def lifetime_seconds(self) -> int:
@@ -93,6 +92,10 @@ class TokenService:
         if known is not None and self._now().timestamp() < known.expires_at:
             return known
         claims = self._verify(token)
+        self._read.pop(name, None)
+        if len(self._read) >= _READ_TOKENS_MAX:
+            # The oldest: a dictionary keeps the order of arrival.
+            del self._read[next(iter(self._read))]
         self._read[name] = claims
         return claims
 
