@@ -1,0 +1,123 @@
+"""The README's commands, run as they stand, in a fresh home."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend.app.exchanges.registry import SUPPORTED
+
+ROOT = Path(__file__).parents[3]
+READY_SECONDS_MAX = 60
+COMMAND_SECONDS_MAX = 120
+
+BLOCKS = re.findall(
+    r"^```sh\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL
+)
+
+
+def environment(home: Path) -> dict[str, str]:
+    # The commands find the tools that run this test; `make` finds its installation done.
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    kept = {name: os.environ[name] for name in ("HOME", "LANG", "TMPDIR") if name in os.environ}
+    return {**kept, "PATH": path, "STRONGROOM_HOME": str(home), "COLUMNS": "100"}
+
+
+def run(command: str, home: Path) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", command],
+        cwd=ROOT,
+        env=environment(home),
+        capture_output=True,
+        text=True,
+        timeout=COMMAND_SECONDS_MAX,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("readme") / "home"
+
+
+@pytest.fixture(scope="module")
+def running(home: Path) -> Iterator[list[str]]:
+    """`make run`, as the README's first block says, until it is ready; then Ctrl-C."""
+    with subprocess.Popen(
+        ["bash", "-c", BLOCKS[0]],
+        cwd=ROOT,
+        env=environment(home),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None
+        said = []
+        for line in process.stdout:
+            said.append(line)
+            if "Stop with Ctrl-C" in line:
+                break
+        yield said
+        # What a terminal does on Ctrl-C: the whole foreground group is interrupted.
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait(READY_SECONDS_MAX)
+
+
+def test_the_first_start_says_where_it_listens_and_shows_the_password_once(
+    running: list[str],
+) -> None:
+    said = "".join(running)
+
+    assert "http://127.0.0.1:8000" in said
+    assert re.search(r"^  admin  \S{16,}$", said, re.MULTILINE)
+    with urllib.request.urlopen("http://127.0.0.1:8000/readyz", timeout=5) as answer:
+        assert json.load(answer) == {"status": "ready"}
+
+
+def test_the_rehearsal_verifies_eight_keys(running: list[str], home: Path) -> None:
+    rehearsed = run(BLOCKS[1], home)
+
+    assert rehearsed.returncode == 0, rehearsed.stderr
+    assert "8 of 8 keys bound and verified" in rehearsed.stdout
+
+
+def test_the_requests_by_hand_do_what_the_readme_says(running: list[str], home: Path) -> None:
+    by_hand, refused, more = BLOCKS[2:5]
+
+    # One shell, as for a reader: the later blocks use what the first one set.
+    ran = run(f"{by_hand}\necho =====\n{refused}\necho; echo =====\n{more}", home)
+
+    assert ran.returncode == 0, ran.stderr
+    bound, refusal, rest = ran.stdout.split("=====\n")
+    _person, *credentials = decoded(bound)
+    assert [item["exchange_name"] for item in credentials] == list(SUPPORTED)
+    assert all(credential["last_verified_at"] for credential in credentials)
+    assert json.loads(refusal)["reason"] == "key_expired"
+    listed, verified, tried = decoded(rest)
+    assert [item["id"] for item in listed] == [item["id"] for item in credentials]
+    assert verified["is_valid"]
+    assert tried["rights"]["can_withdraw"] == "yes"
+
+
+def test_the_test_command_is_the_one_that_ci_runs() -> None:
+    assert "make test\n" in BLOCKS
+    assert (ROOT / ".ci" / "run").read_text().rstrip().endswith("make test")
+
+
+def decoded(text: str) -> list[Any]:
+    """Return the JSON answers that stand one after the other."""
+    decoder, found, rest = json.JSONDecoder(), [], text.strip()
+    while rest:
+        value, end = decoder.raw_decode(rest)
+        found.append(value)
+        rest = rest[end:].strip()
+    return found
