@@ -26,20 +26,20 @@ class Account:
             os.chown(path, self.uid, self.gid)
 
 
-def choose_account(home: Path, cluster: Path) -> Account:
-    """Say who runs the server: ourselves, or as root whoever owns the data already.
+def choose_account(ours: int, home: Path, cluster: Path) -> Account:
+    """Say who runs the server for user `ours`: the same, or for root whoever owns the data.
 
     Raises:
         NoServerAccount: root, and there is nobody to become.
         HomeUnusable: the data belong to somebody else.
     """
-    ours = os.geteuid()
-    owner = cluster.stat().st_uid if cluster.exists() else home.stat().st_uid
+    made = cluster.exists()
+    owner = (cluster if made else home).stat().st_uid
     if ours == _ROOT_UID:
         return _account_below_root(owner)
-    if owner != ours:
+    if made and owner != ours:
         raise HomeUnusable(
-            f"{cluster if cluster.exists() else home} belongs to user {owner}, we are user {ours}."
+            f"{cluster} belongs to user {owner}, we are user {ours}."
             f" Run as that user, or give it to us: chown -R {ours} {home}"
         )
     if not _has_name(ours):

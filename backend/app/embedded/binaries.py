@@ -47,7 +47,7 @@ class Binaries:
         """
         if not account.dropped or self.can_be_run_by(account):
             return self
-        copy = self._copy_to(directory())
+        copy = self.copy_to(directory())
         if copy.can_be_run_by(account):
             return copy
         raise BinariesMissing(
@@ -68,7 +68,7 @@ class Binaries:
         )
         return tried.returncode == 0
 
-    def _copy_to(self, directory: Path) -> "Binaries":
+    def copy_to(self, directory: Path) -> "Binaries":
         """Copy what a running server needs, in the shape the programs expect."""
         copy = Binaries(directory / _PACKAGE)
         for name in ("postgres", "initdb"):
@@ -79,7 +79,18 @@ class Binaries:
         libraries = self.package.with_name(f"{_PACKAGE}.libs")
         if libraries.is_dir():
             shutil.copytree(libraries, directory / libraries.name)
+        _open_to_everybody(directory)
         return copy
+
+
+def _open_to_everybody(directory: Path) -> None:
+    # Whatever the umask was when the wheel was installed, and is now. It holds public programs.
+    for place, _, files in os.walk(directory):
+        for name in files:
+            file = Path(place, name)
+            file.chmod(0o755 if file.stat().st_mode & 0o100 else 0o644)
+        if Path(place) != directory:
+            Path(place).chmod(0o755)
 
 
 def find_binaries() -> Binaries:

@@ -1,9 +1,9 @@
 """Making a cluster: in a sibling directory first, so that a half-made one is never started."""
 
 import os
-import secrets
 import shutil
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
 from backend.app.embedded.account import Account
@@ -13,12 +13,12 @@ from backend.app.embedded.errors import (
     EmbeddedPostgresError,
     ServerDidNotStart,
 )
-from backend.app.embedded.home import Home, disk_full, refusal_for, sync_directory
+from backend.app.embedded.home import Home, disk_full, new_password, open_log, sync_directory
 
 SERVICE_ROLE = "strongroom"
 SERVICE_DATABASE = "strongroom"
 _ADMINISTRATOR = "postgres"
-_INITIALISE_SECONDS_MAX = 120
+_PROGRAM_SECONDS_MAX = 120
 # Nothing of ours reaches the server's environment. The exception is what an interpreter built
 # outside the system's library path needs to start at all.
 _ENVIRONMENT = {"LC_ALL": "C", "TZ": "UTC", "PATH": "/usr/bin:/bin"}
@@ -50,27 +50,25 @@ def data_argument(account: Account, data: Path) -> str:
 
 
 def ensure_cluster(home: Home, binaries: Binaries, account: Account, lock: int) -> None:
-    """Make the cluster, unless it exists.
+    """Make the cluster, unless it exists; see that the password on file is the right one.
 
     Raises:
         DataOfAnotherVersion: it exists, and our programs cannot read it.
         DiskFull: there is no space left.
         ServerDidNotStart: PostgreSQL could not make it.
     """
-    if home.cluster.exists():
-        _refuse_other_version(home)
+    maker = _Maker(home, binaries, account, lock)
+    if not home.cluster.exists():
+        maker.make()
         return
-    try:
-        _make_cluster(home, binaries, account, lock)
-    except OSError as error:
-        raise refusal_for(error, home.root) from None
+    _refuse_other_version(home)
+    if not home.password_file.exists():
+        # Who holds the directory holds the data, so a lost password locks nobody out.
+        maker.renew_password()
 
 
 def _refuse_other_version(home: Home) -> None:
-    try:
-        version = (home.data / "PG_VERSION").read_text("ascii").strip()
-    except OSError as error:
-        raise refusal_for(error, home.data) from None
+    version = (home.data / "PG_VERSION").read_text("ascii").strip()
     if version != MAJOR_VERSION:
         raise DataOfAnotherVersion(
             f"{home.data} was written by PostgreSQL {version}, ours is {MAJOR_VERSION}."
@@ -78,84 +76,89 @@ def _refuse_other_version(home: Home) -> None:
         )
 
 
-def _make_cluster(home: Home, binaries: Binaries, account: Account, lock: int) -> None:
-    draft = home.new_cluster
-    if draft.exists():
-        shutil.rmtree(draft)
-    for directory in (draft, draft / "data", draft / "run"):
-        directory.mkdir(mode=0o700)
-        account.own(directory)
-    _initialise(home, binaries, account, lock)
-    draft.rename(home.cluster)
-    sync_directory(home.root)
+@dataclass(frozen=True)
+class _Maker:
+    """Runs PostgreSQL's programs on a directory that no server is running on."""
 
+    home: Home
+    binaries: Binaries
+    account: Account
+    lock: int
 
-def _initialise(home: Home, binaries: Binaries, account: Account, lock: int) -> None:
-    draft = home.new_cluster
-    # The administrator's password is thrown away: nobody logs in as it, and the service's role
-    # may not read the server's files. A human uses single-user mode.
-    administrator_password = draft / "administrator"
-    administrator_password.touch(mode=0o600)
-    administrator_password.write_text(secrets.token_urlsafe(32) + "\n", "ascii")
-    account.own(administrator_password)
-    data = data_argument(account, draft / "data")
-    password = "/proc/self/cwd/../administrator" if account.dropped else administrator_password
-    _run(
-        home,
-        binaries.command(
-            account,
+    def make(self) -> None:
+        draft = self.home.new_cluster
+        if draft.exists():
+            shutil.rmtree(draft)
+        for directory in (draft, draft / "data", draft / "run"):
+            directory.mkdir(mode=0o700)
+            self.account.own(directory)
+        self._initialise(draft)
+        self._execute(
+            draft / "data",
+            f"CREATE ROLE {SERVICE_ROLE} LOGIN CREATEDB PASSWORD '{self.home.password()}'",
+            f"CREATE DATABASE {SERVICE_DATABASE} OWNER {SERVICE_ROLE}",
+        )
+        draft.rename(self.home.cluster)
+        sync_directory(self.home.root)
+
+    def renew_password(self) -> None:
+        password = new_password()
+        self._execute(self.home.data, f"ALTER ROLE {SERVICE_ROLE} PASSWORD '{password}'")
+        self.home.keep_password(password)
+
+    def _initialise(self, draft: Path) -> None:
+        # Nobody logs in as the administrator: its password is thrown away. The service's role can
+        # neither read nor write the server's files; a human uses single-user mode.
+        password_file = draft / "administrator"
+        password_file.touch(mode=0o600)
+        password_file.write_text(f"{new_password()}\n", "ascii")
+        self.account.own(password_file)
+        data = draft / "data"
+        self._run(
+            data,
             "initdb",
-            f"--pgdata={data}",
+            f"--pgdata={data_argument(self.account, data)}",
             f"--username={_ADMINISTRATOR}",
-            f"--pwfile={password}",
+            # Relative for the reason data_argument gives.
+            "--pwfile=../administrator",
             "--auth=scram-sha-256",
             "--encoding=UTF8",
             "--locale=C",
             "--locale-provider=builtin",
             "--builtin-locale=C.UTF-8",
             "--data-checksums",
-        ),
-        lock,
-    )
-    administrator_password.unlink()
-    _single_user(home, binaries, account, lock, data)
-
-
-def _single_user(home: Home, binaries: Binaries, account: Account, lock: int, data: str) -> None:
-    statements = (
-        f"CREATE ROLE {SERVICE_ROLE} LOGIN CREATEDB PASSWORD '{home.password()}'\n"
-        f"CREATE DATABASE {SERVICE_DATABASE} OWNER {SERVICE_ROLE}\n"
-    )
-    settings = [part for one in (*PRIVATE_LOG, "exit_on_error=on") for part in ("-c", one)]
-    _run(
-        home,
-        binaries.command(account, "postgres", "--single", "-D", data, *settings, _ADMINISTRATOR),
-        lock,
-        statements,
-    )
-
-
-def _run(home: Home, command: list[str], lock: int, text: str = "") -> None:
-    with home.start_log.open("wb") as log:
-        done = subprocess.run(  # noqa: S603 - our own programs, no shell
-            command,
-            input=text.encode(),
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            cwd=home.new_cluster / "data",
-            env=server_environment(),
-            pass_fds=(lock,),
-            start_new_session=True,
-            timeout=_INITIALISE_SECONDS_MAX,
-            check=False,
         )
-    if done.returncode != 0:
-        raise failure(home, "The database could not be made")
+        password_file.unlink()
+
+    def _execute(self, data: Path, *statements: str) -> None:
+        settings = [part for one in (*PRIVATE_LOG, "exit_on_error=on") for part in ("-c", one)]
+        name = data_argument(self.account, data)
+        arguments = ("--single", "-D", name, *settings, _ADMINISTRATOR)
+        # Single-user mode reads a statement a line.
+        self._run(data, "postgres", *arguments, text="".join(f"{one}\n" for one in statements))
+
+    def _run(self, data: Path, program: str, *arguments: str, text: str = "") -> None:
+        with open_log(self.home.start_log) as log:
+            try:
+                subprocess.run(  # noqa: S603 - our own programs, no shell
+                    self.binaries.command(self.account, program, *arguments),
+                    input=text.encode(),
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    cwd=data,
+                    env=server_environment(),
+                    pass_fds=(self.lock,),
+                    start_new_session=True,
+                    timeout=_PROGRAM_SECONDS_MAX,
+                    check=True,
+                )
+            except subprocess.SubprocessError:
+                raise start_failure(self.home, f"PostgreSQL's {program} failed") from None
 
 
-def failure(home: Home, what: str) -> EmbeddedPostgresError:
+def start_failure(home: Home, what: str) -> EmbeddedPostgresError:
     """Say why a start failed, as far as its log tells."""
     said = home.start_log.read_bytes()
     if b"No space left on device" in said or b"Disk quota exceeded" in said:
         return disk_full(home.root)
-    return ServerDidNotStart(f"{what}. PostgreSQL's own words are in {home.start_log}.")
+    return ServerDidNotStart(f"{what}. Its own words are in {home.start_log}.")

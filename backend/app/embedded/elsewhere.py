@@ -1,8 +1,9 @@
 """A short private directory outside the home, for what cannot live inside it.
 
-Two things may need it: the Unix socket, whose whole path has 107 bytes on Linux and 103 on macOS,
-and, as root, the programs, when the server's account cannot walk to where they are installed.
-It is never reused: made when a server is, removed with it, or by the next start.
+Two things may need it: the Unix socket, whose whole path has 107 bytes on Linux and 103 on macOS
+and, in a URL, no comma and no colon; and, as root, the programs, when the server's account cannot
+walk to where they are installed. It is never reused: it goes when the server is stopped, or at the
+next start.
 """
 
 import os
@@ -13,11 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backend.app.embedded.account import Account
-from backend.app.embedded.errors import SocketPathTooLong
+from backend.app.embedded.errors import SocketPathUnusable
 from backend.app.embedded.home import Home
 
 _SOCKET_NAME = ".s.PGSQL.5432.lock"
 SOCKET_PATH_LENGTH_MAX_BYTES = 107 if sys.platform == "linux" else 103
+_SEPARATORS_IN_A_URL = frozenset(",:")
 _PREFIX = "strongroom-"
 
 
@@ -58,17 +60,18 @@ class Elsewhere:
         """Choose the directory of the socket.
 
         Raises:
-            SocketPathTooLong: even outside the home.
+            SocketPathUnusable: even outside the home.
         """
         inside = self._home.cluster / "run"
-        if _is_short(inside):
+        if _can_hold_socket(inside):
             # Seen from its working directory, which it can reach whatever lies above.
             return SocketDirectory(inside, "../run")
         outside = self.directory() / "run"
-        if _is_short(outside):
+        if _can_hold_socket(outside):
             return SocketDirectory(outside, str(outside))
-        raise SocketPathTooLong(
-            f"{outside} is too long for a Unix socket. Set TMPDIR to a shorter directory."
+        raise SocketPathUnusable(
+            f"{outside} cannot hold a Unix socket: its path is too long, or has a comma or a colon."
+            " Set TMPDIR to a plain, short directory."
         )
 
     def remove(self) -> None:
@@ -89,5 +92,6 @@ class Elsewhere:
         self._directory = None
 
 
-def _is_short(directory: Path) -> bool:
-    return len(os.fsencode(directory / _SOCKET_NAME)) <= SOCKET_PATH_LENGTH_MAX_BYTES
+def _can_hold_socket(directory: Path) -> bool:
+    is_short = len(os.fsencode(directory / _SOCKET_NAME)) <= SOCKET_PATH_LENGTH_MAX_BYTES
+    return is_short and _SEPARATORS_IN_A_URL.isdisjoint(str(directory))

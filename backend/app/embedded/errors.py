@@ -37,5 +37,5 @@ class ServerDidNotStart(EmbeddedPostgresError):
     """PostgreSQL ended, or did not become ready in time."""
 
 
-class SocketPathTooLong(EmbeddedPostgresError):
-    """No directory is short enough for a Unix socket."""
+class SocketPathUnusable(EmbeddedPostgresError):
+    """No directory has a path a Unix socket can be reached by."""

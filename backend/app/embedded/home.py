@@ -18,6 +18,7 @@ import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from backend.app.embedded.errors import DiskFull, EmbeddedPostgresError, HomeInUse, HomeUnusable
 
@@ -100,11 +101,11 @@ class Home:
     def password(self) -> str:
         """Read the service's password, or make it once."""
         if not self.password_file.exists():
-            self._write_password(secrets.token_urlsafe(_PASSWORD_BYTES))
+            self.keep_password(new_password())
         return self.password_file.read_text("ascii").strip()
 
-    def _write_password(self, password: str) -> None:
-        # Whole or not at all: a half-written password would lock the service out.
+    def keep_password(self, password: str) -> None:
+        """Write the service's password, whole or not at all."""
         draft = self.root / "password.new"
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
         try:
@@ -116,9 +117,21 @@ class Home:
         sync_directory(self.root)
 
 
+def new_password() -> str:
+    """Draw a password."""
+    return secrets.token_urlsafe(_PASSWORD_BYTES)
+
+
 def open_private(path: Path) -> int:
     """Open a file only we may read, making it where it is missing."""
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+
+
+def open_log(path: Path) -> BinaryIO:
+    """Open an empty log only we may read."""
+    descriptor = open_private(path)
+    os.ftruncate(descriptor, 0)
+    return os.fdopen(descriptor, "wb")
 
 
 def try_lock(descriptor: int) -> bool:

@@ -11,7 +11,6 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from backend.app.embedded.errors import LeftoverServer
@@ -31,35 +30,43 @@ def take_server_lock(home: Home) -> int:
     """
     descriptor = open_private(home.server_lock)
     try:
-        _clear(home, descriptor)
+        _wait_for_lock(home, descriptor)
+        _remove_stale_pid_file(home)
     except LeftoverServer:
         os.close(descriptor)
         raise
     return descriptor
 
 
-def _clear(home: Home, descriptor: int) -> None:
-    # After a killed server its children notice within moments, and end by themselves.
-    if _locked_within(descriptor, _ALONE_SECONDS_MAX if _postmaster_is_gone(home) else 0):
+def _wait_for_lock(home: Home, descriptor: int) -> None:
+    if try_lock(descriptor):
         return
-    with _proved(home) as ours:
-        postmaster = ours.get(postmaster_pid(home))
-        if postmaster is not None:
-            signal.pidfd_send_signal(postmaster, signal.SIGINT)
-            if _locked_within(descriptor, _FAST_SHUTDOWN_SECONDS_MAX):
-                return
-    with _proved(home) as ours:
-        # Not a loss: what was acknowledged is in the write-ahead log.
-        for one in ours.values():
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(one, signal.SIGKILL)
-        if _locked_within(descriptor, _KILLED_SECONDS_MAX):
-            return
+    asked = _signal(home, signal.SIGINT, postmaster_only=True)
+    # Without their first process the others notice within moments, and end by themselves.
+    if _locked_within(descriptor, _FAST_SHUTDOWN_SECONDS_MAX if asked else _ALONE_SECONDS_MAX):
+        return
+    # No loss: what was acknowledged is in the write-ahead log.
+    _signal(home, signal.SIGKILL, postmaster_only=False)
+    if _locked_within(descriptor, _KILLED_SECONDS_MAX):
+        return
     raise LeftoverServer(
         f"A PostgreSQL of an earlier run still holds {home.data}"
         f" (its postmaster.pid says process {postmaster_pid(home)}),"
         " and we could not end it. Stop it, then start again."
     )
+
+
+def _remove_stale_pid_file(home: Home) -> None:
+    # PostgreSQL would not start while the pid in it, recycled, is alive in the same account. No
+    # server of ours is; one that somebody started by hand must keep its file.
+    pid = postmaster_pid(home)
+    if runs_in(home, pid):
+        raise LeftoverServer(
+            f"Process {pid} is a PostgreSQL on {home.data} that we did not start."
+            " Stop it, then start again."
+        )
+    if sys.platform == "linux":
+        (home.data / "postmaster.pid").unlink(missing_ok=True)
 
 
 def _locked_within(descriptor: int, seconds: float) -> bool:
@@ -78,23 +85,30 @@ def postmaster_pid(home: Home) -> int:
     return 0
 
 
-def _postmaster_is_gone(home: Home) -> bool:
-    with _proved(home) as ours:
-        return postmaster_pid(home) not in ours
+def _signal(home: Home, number: signal.Signals, *, postmaster_only: bool) -> bool:
+    """Send a signal to what is proved to be ours; say whether there was anything."""
+    candidates = [postmaster_pid(home)] if postmaster_only else _pids()
+    signalled = [pid for pid in candidates if _signal_if_ours(home, pid, number)]
+    return bool(signalled)
 
 
-@contextlib.contextmanager
-def _proved(home: Home) -> Iterator[dict[int, int]]:
-    """Yield every process proved to be ours: its pid, and a descriptor that cannot be recycled."""
-    with contextlib.ExitStack() as stack:
-        ours: dict[int, int] = {}
-        for pid in _pids():
-            with contextlib.suppress(OSError):
-                descriptor = os.pidfd_open(pid)
-                stack.callback(os.close, descriptor)
-                if is_ours(home, pid):
-                    ours[pid] = descriptor
-        yield ours
+def _signal_if_ours(home: Home, pid: int, number: signal.Signals) -> bool:
+    # Only Linux can prove it. Where a call is missing or forbidden nothing is signalled.
+    if sys.platform != "linux" or pid <= 0:
+        return False
+    try:
+        descriptor = os.pidfd_open(pid)
+    except OSError:
+        return False
+    try:
+        if not is_ours(home, pid):
+            return False
+        signal.pidfd_send_signal(descriptor, number)
+    except ProcessLookupError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
 
 
 def _pids() -> list[int]:
@@ -103,15 +117,20 @@ def _pids() -> list[int]:
     return [int(entry) for entry in os.listdir("/proc") if entry.isdigit()]
 
 
-def is_ours(home: Home, pid: int) -> bool:
-    """Say whether a process is proved to belong to the server of this directory."""
+def runs_in(home: Home, pid: int) -> bool:
+    """Say whether a process is a PostgreSQL working in our data directory."""
     process = Path("/proc") / str(pid)
     try:
-        return (
-            (process / "exe").readlink().name.removesuffix(" (deleted)") == "postgres"
-            and (process / "cwd").samefile(home.data)
-            and _holds_open(process, home.server_lock)
-        )
+        program = (process / "exe").readlink().name.removesuffix(" (deleted)")
+        return program == "postgres" and (process / "cwd").samefile(home.data)
+    except OSError:
+        return False
+
+
+def is_ours(home: Home, pid: int) -> bool:
+    """Say whether a process is proved to belong to a server we started in this directory."""
+    try:
+        return runs_in(home, pid) and _holds_open(Path("/proc") / str(pid), home.server_lock)
     except OSError:
         return False
 

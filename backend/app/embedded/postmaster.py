@@ -15,12 +15,12 @@ from backend.app.embedded.binaries import Binaries
 from backend.app.embedded.cluster import (
     PRIVATE_LOG,
     data_argument,
-    failure,
     server_environment,
+    start_failure,
 )
 from backend.app.embedded.elsewhere import SocketDirectory
 from backend.app.embedded.errors import ServerDidNotStart
-from backend.app.embedded.home import Home
+from backend.app.embedded.home import Home, open_log
 
 # Replaying a long log after a crash takes its time, and is not a failure.
 _READY_SECONDS_MAX = 300.0
@@ -59,16 +59,11 @@ class Postmaster:
     def begin(
         cls, home: Home, binaries: Binaries, account: Account, socket: SocketDirectory, lock: int
     ) -> "Postmaster":
-        """Start the server. The caller holds the server lock, so there is no other.
-
-        That proves the lock files of PostgreSQL stale, whatever process their pid names today;
-        left in place, a recycled pid of the same account would keep the server from starting.
-        """
-        (home.data / "postmaster.pid").unlink(missing_ok=True)
+        """Start the server. The caller holds the server lock, so there is no other."""
         socket.clear(account)
         settings = [part for one in _SETTINGS for part in ("-c", one)]
         data = data_argument(account, home.data)
-        with home.start_log.open("wb") as log:
+        with open_log(home.start_log) as log:
             process = subprocess.Popen(  # noqa: S603 - our own program, no shell
                 binaries.command(
                     account, "postgres", "-D", data, "-k", socket.server_name, *settings
@@ -94,7 +89,7 @@ class Postmaster:
         until = time.monotonic() + _READY_SECONDS_MAX
         while not self._is_ready() and not is_stopping():
             if self.has_ended():
-                raise failure(self._home, "PostgreSQL ended while starting")
+                raise start_failure(self._home, "PostgreSQL ended while starting")
             if time.monotonic() > until:
                 self.stop()
                 raise ServerDidNotStart(

@@ -104,8 +104,10 @@ class _Machine:
     def __init__(self, home: Home, held: contextlib.ExitStack) -> None:
         home.prepare()
         held.callback(os.close, home.hold())
+        # A server left behind may still use what lies elsewhere.
+        os.close(take_server_lock(home))
         self._home = home
-        self._account = choose_account(home.root, home.cluster)
+        self._account = choose_account(os.geteuid(), home.root, home.cluster)
         elsewhere = Elsewhere(home, self._account)
         elsewhere.remove()
         held.callback(elsewhere.remove)
