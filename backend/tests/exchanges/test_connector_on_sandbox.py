@@ -18,6 +18,7 @@ from backend.app.exchanges.verification import ExchangeKeys
 from backend.app.exchanges.wire import SigningKeys
 from backend.app.secret_value import SecretValue
 from backend.tests.support.sandbox import RunningSandbox, running_sandbox
+from backend.tests.support.seeded_reasons import CASES, expected_reason
 
 
 def _exchange_keys(keys: SigningKeys) -> ExchangeKeys:
@@ -40,32 +41,7 @@ def sandbox() -> Iterator[RunningSandbox]:
         yield running
 
 
-_REASONS = {
-    "bound_elsewhere": Reason.IP_NOT_ALLOWED,
-    "expired": Reason.KEY_EXPIRED,
-    "frozen": Reason.ACCOUNT_RESTRICTED,
-    "no_read": Reason.PERMISSION_MISSING,
-    "region_restricted": Reason.REGION_RESTRICTED,
-    "wrong_environment": Reason.WRONG_ENVIRONMENT,
-    "skewed_clock": Reason.CLOCK_SKEW,
-    "throttled": Reason.RATE_LIMITED,
-    "maintenance": Reason.EXCHANGE_UNAVAILABLE,
-}
-# What an exchange has no words for it says in the nearest ones it has.
-_NEAREST = {
-    ("binance", "bound_elsewhere"): Reason.AMBIGUOUS_CREDENTIALS,
-    ("binance", "expired"): Reason.AMBIGUOUS_CREDENTIALS,
-    ("binance", "no_read"): Reason.AMBIGUOUS_CREDENTIALS,
-    **{(name, "expired"): Reason.INVALID_KEY for name in ("okx", "kucoin", "gate", "bitget")},
-    ("htx", "frozen"): Reason.PERMISSION_MISSING,
-    ("htx", "region_restricted"): Reason.EXCHANGE_UNAVAILABLE,
-    ("bitget", "region_restricted"): Reason.UNKNOWN,
-    ("mexc", "region_restricted"): Reason.UNKNOWN,
-    **{
-        (name, "wrong_environment"): Reason.INVALID_KEY
-        for name in ("binance", "bybit", "htx", "kucoin", "gate", "mexc")
-    },
-}
+_BAD_ACCOUNTS = [(exchange, name) for exchange, name in CASES if not name.startswith("a ")]
 
 
 @pytest.mark.parametrize("exchange", SUPPORTED)
@@ -88,8 +64,7 @@ async def test_a_good_key_is_verified_by_its_real_signature(
     assert len(found.evidence) <= 4
 
 
-@pytest.mark.parametrize("name", _REASONS)
-@pytest.mark.parametrize("exchange", SUPPORTED)
+@pytest.mark.parametrize(("exchange", "name"), _BAD_ACCOUNTS)
 async def test_a_bad_account_is_refused_for_its_own_reason(
     sandbox: RunningSandbox, exchange: str, name: str
 ) -> None:
@@ -99,7 +74,7 @@ async def test_a_bad_account_is_refused_for_its_own_reason(
         found = await connector.verify(exchange, _exchange_keys(account.keys))
 
     assert found.refusal is not None
-    assert found.refusal.reason is _NEAREST.get((exchange, name), _REASONS[name])
+    assert found.refusal.reason is expected_reason(exchange, name)
     assert found.balances == ()
 
 

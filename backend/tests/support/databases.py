@@ -11,6 +11,11 @@ from sqlalchemy.engine import make_url
 
 from backend.app.migrations import migrate
 
+_END_OUR_CONNECTIONS = (
+    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+    " WHERE datname = $1 AND usename = current_user"
+)
+
 
 def driver_url(url: str) -> str:
     """Return the address as asyncpg itself wants it."""
@@ -51,4 +56,6 @@ async def copy_of(url: str, template: str) -> AsyncIterator[str]:
         yield with_database(url, name)
     finally:
         async with server_connection(url) as connection:
-            await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+            # WITH (FORCE) refuses where autovacuum, which is not ours to end, is at work.
+            await connection.execute(_END_OUR_CONNECTIONS, name)
+            await connection.execute(f"DROP DATABASE {name}")
