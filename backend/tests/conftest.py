@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from httpx2 import ASGITransport, AsyncClient
@@ -16,6 +17,7 @@ from backend.tests.support import postgres
 from backend.tests.support.databases import copy_of, make_template
 from backend.tests.support.sandbox import RunningSandbox, running_sandbox
 from backend.tests.support.settings import settings_for_tests
+from backend.tests.support.valkey import Valkey
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -103,3 +105,9 @@ async def client(services: Container) -> AsyncIterator[AsyncClient]:
     transport = ASGITransport(app=app, client=("127.0.0.1", 50000))
     async with AsyncClient(transport=transport, base_url="http://test") as client:
         yield client
+
+
+@pytest.fixture
+def valkey(tmp_path: Path) -> Iterator[Valkey]:
+    with Valkey(tmp_path) as server:
+        yield server

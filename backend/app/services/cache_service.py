@@ -1,9 +1,8 @@
 """Answers remembered for a while, in this process and in Redis; never the truth, never a secret.
 
 Reading goes through the cache to the database, and a cache that is away, slow or wrong costs time
-and nothing else. Two rules keep it honest. A write forgets *after* its commit, and from then on
-nobody can put back what was read before it. And what could not be forgotten because Redis was away
-is not read from Redis again before it has expired there.
+and nothing else. A write forgets *after* its commit, and once that has returned nobody in this
+process is given what was read before; nobody in another, once the notice has arrived there.
 """
 
 import asyncio
@@ -18,11 +17,13 @@ from backend.app.services.redis_cache import RedisCache
 
 Load = Callable[[], Awaitable[bytes]]
 
-LOCAL_ENTRIES_MAX: Final = 10_000
+LOCAL_BYTES_MAX: Final = 64 * 1024 * 1024
 VALUE_BYTES_MAX: Final = 65_536
 # In front of Redis, notices of change arrive at once; this bounds what a lost one can cost.
 LOCAL_TTL_SECONDS_MAX: Final = 5.0
-UNFORGOTTEN_KEYS_MAX: Final = 10_000
+
+# What an entry takes besides its value, roughly.
+_ENTRY_BYTES: Final = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,21 +39,27 @@ class CacheService:
         self, remote: RedisCache | None, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
         self._remote = remote
-        self._monotonic = monotonic
         self._local: TLRUCache[str, _Entry] = TLRUCache(
-            LOCAL_ENTRIES_MAX, ttu=lambda _key, entry, now: now + entry.ttl_seconds, timer=monotonic
+            LOCAL_BYTES_MAX,
+            ttu=lambda _key, entry, now: now + entry.ttl_seconds,
+            timer=monotonic,
+            getsizeof=lambda entry: len(entry.value) + _ENTRY_BYTES,
         )
+        # The load that callers of a key may join: none that began before the key was dropped.
         self._flights: dict[str, asyncio.Task[bytes]] = {}
-        self._unforgotten: dict[str, float] = {}
-        self._distrust_until = 0.0
+        self._loading: set[asyncio.Task[bytes]] = set()
 
     async def start(self) -> None:
         """Listen for what other processes change."""
         if self._remote is not None:
-            await self._remote.start(on_forgotten=self._drop, on_silence=self._drop_everything)
+            await self._remote.start(self._drop, self._drop_everything)
 
     async def stop(self) -> None:
-        """Let go of Redis."""
+        """End what is still loading and let go of Redis."""
+        for flight in self._loading:
+            flight.cancel()
+        if self._loading:
+            await asyncio.wait(self._loading)
         if self._remote is not None:
             await self._remote.stop()
 
@@ -66,30 +73,39 @@ class CacheService:
             return known.value
         flight = self._flights.get(key)
         if flight is None:
-            flight = asyncio.create_task(self._fetch(key, ttl_seconds, load))
-            self._flights[key] = flight
-            flight.add_done_callback(lambda done: self._land(key, done))
+            flight = self._take_off(key, ttl_seconds, load)
         # Shielded: one caller who hangs up must not take the others' answer along.
         return await asyncio.shield(flight)
 
     async def forget(self, key: str, ttl_seconds: float) -> None:
         """Drop a key everywhere, after the commit that made it untrue. Never raises."""
         self._drop(key)
-        if self._remote is not None and not await self._remote.forget(key, ttl_seconds):
-            self._remember_unforgotten(key, ttl_seconds)
+        if self._remote is None:
+            return
+        try:
+            await self._remote.forget(key, ttl_seconds)
+        finally:
+            # Until this moment Redis may have answered somebody as before.
+            self._drop(key)
+
+    def _take_off(self, key: str, ttl_seconds: float, load: Load) -> "asyncio.Task[bytes]":
+        flight = asyncio.create_task(self._fetch(key, ttl_seconds, load))
+        self._flights[key] = flight
+        self._loading.add(flight)
+        flight.add_done_callback(lambda done: self._land(key, done))
+        return flight
 
     async def _fetch(self, key: str, ttl_seconds: float, load: Load) -> bytes:
-        if self._remote is None or not self._trusts(key):
+        if self._remote is None:
             value = await load()
-            if self._remote is None:
-                self._keep(key, value, ttl_seconds)
+            self._keep(key, value, ttl_seconds)
             return value
-        found, tag = await self._remote.get(key, ttl_seconds)
+        found, stamp = await self._remote.get(key, ttl_seconds)
         if found is None:
             found = await load()
-            if tag is not None and len(found) <= VALUE_BYTES_MAX:
-                await self._remote.put(key, found, ttl_seconds, tag)
-        if self._remote.listening:
+            if stamp is not None and len(found) <= VALUE_BYTES_MAX:
+                await self._remote.put(key, found, ttl_seconds, stamp)
+        if self._remote.is_used:
             self._keep(key, found, min(ttl_seconds, LOCAL_TTL_SECONDS_MAX))
         return found
 
@@ -99,6 +115,7 @@ class CacheService:
             self._local[key] = _Entry(value, ttl_seconds)
 
     def _land(self, key: str, flight: "asyncio.Task[bytes]") -> None:
+        self._loading.discard(flight)
         if self._flights.get(key) is flight:
             del self._flights[key]
         if not flight.cancelled():
@@ -111,20 +128,3 @@ class CacheService:
     def _drop_everything(self) -> None:
         self._local.clear()
         self._flights.clear()
-
-    def _trusts(self, key: str) -> bool:
-        now = self._monotonic()
-        if now < self._distrust_until:
-            return False
-        until = self._unforgotten.get(key)
-        if until is not None and until <= now:
-            del self._unforgotten[key]
-        return until is None or until <= now
-
-    def _remember_unforgotten(self, key: str, ttl_seconds: float) -> None:
-        until = self._monotonic() + ttl_seconds
-        self._unforgotten[key] = until
-        if len(self._unforgotten) > UNFORGOTTEN_KEYS_MAX:
-            # Too many to name: trust nothing until the last of them has expired.
-            self._distrust_until = max(self._distrust_until, *self._unforgotten.values())
-            self._unforgotten.clear()
