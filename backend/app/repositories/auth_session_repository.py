@@ -133,9 +133,18 @@ class AuthSessionRepository:
         await self._session.flush()
 
     async def lock_token(self, token_hash: bytes) -> RefreshToken | None:
-        """Return a refresh token, held against everybody else who presents it now."""
+        """Return a refresh token, its whole session held against everybody else."""
+        # The session first, as deleting a user does: the other order could wait in a circle.
+        session_id = (
+            select(RefreshToken.session_id)
+            .where(RefreshToken.token_hash == token_hash)
+            .scalar_subquery()
+        )
+        await self._session.execute(
+            select(AuthSession.id).where(AuthSession.id == session_id).with_for_update()
+        )
         found = await self._session.execute(
-            select(RefreshToken).where(RefreshToken.token_hash == token_hash).with_for_update()
+            select(RefreshToken).where(RefreshToken.token_hash == token_hash)
         )
         return found.scalar_one_or_none()
 
