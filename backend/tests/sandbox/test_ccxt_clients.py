@@ -6,6 +6,13 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from ccxt.test.exchange.base.test_balance import test_balance as check_balance
+from ccxt.test.exchange.base.test_market import test_market as check_market
+from ccxt.test.exchange.base.test_ohlcv import test_ohlcv as check_ohlcv
+from ccxt.test.exchange.base.test_order import test_order as check_order
+from ccxt.test.exchange.base.test_order_book import test_order_book as check_order_book
+from ccxt.test.exchange.base.test_ticker import test_ticker as check_ticker
+from ccxt.test.exchange.base.test_trade import test_trade as check_trade
 
 from backend.app.sandbox.accounts import EXCHANGES
 from backend.tests.support.ccxt_clients import ccxt_client, lean_config
@@ -51,6 +58,29 @@ async def test_a_client_reads_the_public_market(client: Any) -> None:
     assert len(book["asks"]) >= 5
     assert {trade["side"] for trade in trades} <= {"buy", "sell"}
     assert all(trade["price"] > 0 and trade["amount"] > 0 for trade in trades)
+
+
+async def test_what_a_client_reads_passes_ccxts_own_checks(client: Any) -> None:
+    markets = await client.load_markets()
+    soon_ms = client.milliseconds() + 60_000
+    book = await client.fetch_order_book(SYMBOL)
+    placed = await client.create_order(SYMBOL, "limit", "sell", 0.01, 150_000)
+    order = await _fetched(client, placed["id"])
+
+    for market in markets.values():
+        check_market(client, {}, "fetchMarkets", market)
+    for symbol, ticker in (await client.fetch_tickers()).items():
+        check_ticker(client, {}, "fetchTickers", ticker, symbol)
+    for candle in await client.fetch_ohlcv(SYMBOL, "1h", limit=24):
+        check_ohlcv(client, {}, "fetchOHLCV", candle, SYMBOL, soon_ms)
+    for trade in await client.fetch_trades(SYMBOL, limit=20):
+        check_trade(client, {}, "fetchTrades", trade, SYMBOL, soon_ms, True)
+    # Binance's book carries no time; CCXT's own list of exceptions says so too.
+    skipped = {"timestamp": True, "datetime": True} if client.id == "binance" else {}
+    check_order_book(client, skipped, "fetchOrderBook", book, SYMBOL)
+    check_order(client, {}, "fetchOrder", order, SYMBOL, soon_ms)
+    check_balance(client, {}, "fetchBalance", await client.fetch_balance())
+    await client.cancel_order(placed["id"], SYMBOL)
 
 
 async def test_a_clients_clock_and_status_are_answered(client: Any) -> None:

@@ -16,7 +16,7 @@ from backend.app.exchanges.market_values import Order, OrderRequest, OrderStatus
 
 _REFUSALS: Final[Mapping[str, tuple[str, str]]] = {
     "unknown_symbol": ("base-symbol-error", "The symbol is invalid"),
-    "bad_number": ("invalid-parameter", "invalid parameter"),
+    "bad_number": ("bad-request", "invalid parameter"),
     "tick_size": ("order-orderprice-precision-error", "order price precision error"),
     "step_size": ("order-orderamount-precision-error", "order amount precision error"),
     "min_amount": ("order-limitorder-amount-min-error", "limit order amount error"),

@@ -42,7 +42,7 @@ _REFUSALS: Final[Mapping[str, tuple[str, str]]] = {
     "min_notional": ("51020", "Your order should meet or exceed the minimum order amount."),
     "insufficient_funds": ("51008", "Order failed. Insufficient balance in account."),
     "duplicate_client_order_id": ("51016", "Client order ID already exists."),
-    "too_many_open_orders": ("51024", "The number of open orders is over the limit."),
+    "too_many_open_orders": ("51174", "The number of pending orders reached the upper limit."),
     "order_not_found": ("51603", "Order does not exist"),
 }
 # The same rule has another code where a cancellation meets it.
