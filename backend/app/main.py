@@ -12,6 +12,7 @@ from backend.app.middleware.request_context import RequestContext
 from backend.app.routes import (
     auth_routes,
     credential_routes,
+    docs_routes,
     exchange_routes,
     health_routes,
     profile_routes,
@@ -51,12 +52,15 @@ def create_app(role: AppRole, container: Container) -> FastAPI:
         title="Strongroom",
         summary="Exchange keys: sealed, verified, never shown again.",
         version=version("strongroom"),
-        docs_url="/docs" if settings.docs_enabled else None,
+        # Our own page: FastAPI's loads its scripts from a foreign host.
+        docs_url=None,
         redoc_url=None,
         openapi_url="/openapi.json" if settings.docs_enabled else None,
     )
     app.state.container = container
     app.include_router(health_routes.router)
+    if settings.docs_enabled:
+        app.include_router(docs_routes.router)
     versioned = APIRouter(prefix=_V1)
     for router in _ROUTERS[role]:
         versioned.include_router(router)
