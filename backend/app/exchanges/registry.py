@@ -145,10 +145,9 @@ def resolve(name: str) -> str:
     """
     exchange = _NAMES.get(name.strip().lower())
     if exchange is None:
-        raise ExchangeUnknown(
-            f"The exchange must be one of: {', '.join(SUPPORTED)}.",
-            facts={"supported": list(SUPPORTED)},
-        )
+        message = f"The exchange must be one of: {', '.join(SUPPORTED)}."
+        error = {"loc": ["body", "exchange_name"], "type": "exchange_unknown", "msg": message}
+        raise ExchangeUnknown(message, facts={"supported": list(SUPPORTED), "errors": [error]})
     return exchange.value
 
 

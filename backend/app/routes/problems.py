@@ -85,7 +85,7 @@ def _bad_input(found: Sequence[Any]) -> Unprocessable:
     errors = [_one_error(error) for error in found[:_ERRORS_MAX]]
     named = sorted({error["loc"][-1] for error in errors if len(error["loc"]) > 1})
     return Unprocessable(
-        f"Look at: {', '.join(named)}." if named else "The request could not be read.",
+        f"Look at: {', '.join(named)}." if named else f"{errors[0]['msg']}.",
         facts={"errors": errors},
     )
 

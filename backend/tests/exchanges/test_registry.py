@@ -81,7 +81,8 @@ def test_an_unknown_name_is_refused_without_being_repeated(name: str) -> None:
     with pytest.raises(ExchangeUnknown) as refused:
         resolve(name)
 
-    assert refused.value.facts == {"supported": list(SUPPORTED)}
+    assert refused.value.facts["supported"] == list(SUPPORTED)
+    assert refused.value.facts["errors"][0]["loc"] == ["body", "exchange_name"]
     assert not name or name not in f"{refused.value.detail} {refused.value.facts}"
 
 
