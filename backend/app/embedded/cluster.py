@@ -18,6 +18,8 @@ from backend.app.embedded.home import Home, disk_full, new_password, open_log, s
 SERVICE_ROLE = "strongroom"
 SERVICE_DATABASE = "strongroom"
 _ADMINISTRATOR = "postgres"
+# PostgreSQL cannot go on without room for another piece of its write-ahead log.
+_LOG_SEGMENT_BYTES = 16 << 20
 _PROGRAM_SECONDS_MAX = 120
 # Nothing of ours reaches the server's environment. The exception is what an interpreter built
 # outside the system's library path needs to start at all.
@@ -159,6 +161,9 @@ class _Maker:
 def start_failure(home: Home, what: str) -> EmbeddedPostgresError:
     """Say why a start failed, as far as its log tells."""
     said = home.start_log.read_bytes()
-    if b"No space left on device" in said or b"Disk quota exceeded" in said:
+    has_room = shutil.disk_usage(home.root).free > _LOG_SEGMENT_BYTES
+    if not has_room or b"No space left on device" in said or b"Disk quota exceeded" in said:
         return disk_full(home.root)
-    return ServerDidNotStart(f"{what}. Its own words are in {home.start_log}.")
+    return ServerDidNotStart(
+        f"{what}. Its own words are in {home.start_log} and, if it came further, {home.data}/log."
+    )

@@ -91,7 +91,6 @@ class Postmaster:
             if self.has_ended():
                 raise start_failure(self._home, "PostgreSQL ended while starting")
             if time.monotonic() > until:
-                self.stop()
                 raise ServerDidNotStart(
                     f"PostgreSQL was not ready within {_READY_SECONDS_MAX:.0f} s."
                     f" Its own words are in {self._home.data / 'log'}."
@@ -100,11 +99,12 @@ class Postmaster:
 
     def _is_ready(self) -> bool:
         with contextlib.suppress(OSError):
-            lines = (self._home.data / "postmaster.pid").read_text("ascii").split("\n")
+            # Bytes: a line in it is a path.
+            lines = (self._home.data / "postmaster.pid").read_bytes().split(b"\n")
             return (
-                lines[0] == str(self._process.pid)
+                lines[0] == b"%d" % self._process.pid
                 and len(lines) > _READY_LINE
-                and lines[_READY_LINE].strip() == "ready"
+                and lines[_READY_LINE].strip() == b"ready"
             )
         return False
 

@@ -128,7 +128,11 @@ class _Machine:
                 os.close(lock)
         except OSError as error:
             raise refusal_for(error, self._home.root) from None
-        server.wait_until_ready(is_stopping)
+        try:
+            server.wait_until_ready(is_stopping)
+        except BaseException:
+            server.stop()
+            raise
         return server
 
     def url(self) -> str:
