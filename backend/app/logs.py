@@ -19,7 +19,7 @@ from backend.app.config import LogFormat, ServerSettings
 _HIDDEN: Final = "[hidden]"
 # Members written as they are: they come from us, and are words or numbers.
 _PLAIN_MEMBERS: Final = frozenset(
-    {"event", "level", "timestamp", "logger", "request_id", "method", "route", "status", "code"}
+    {"event", "level", "timestamp", "logger", "request_id", "route", "status", "code"}
 )
 _TOKEN_SHAPES: Final = re.compile(
     r"(?:eyJ[\w-]+\.[\w-]+\.[\w-]*|sr[12]\.[^\s'\"]+|kw1\.[^\s'\"]+|srk_\w+|gAAAA[\w=-]+"
@@ -27,8 +27,11 @@ _TOKEN_SHAPES: Final = re.compile(
     re.DOTALL,
 )
 _LONG_WORD: Final = re.compile(r"[A-Za-z0-9+/=_%-]{20,}")
-# Words longer than this without a digit are prose or names, not keys.
-_LOOKS_RANDOM: Final = re.compile(r"(?=[^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z])")
+_LETTERS_AND_DIGITS: Final = re.compile(r"(?=[^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z])")
+# Random letters change to upper case at every fourth, names of classes hardly at every sixth.
+_CASE_CHANGES: Final = re.compile(r"[a-z][A-Z]")
+_LETTERS_PER_CASE_CHANGE_MIN: Final = 7
+_PLAIN_PART: Final = re.compile(r"[a-z0-9_-]{0,19}|[A-Z]?[a-z_-]*|[A-Z_-]*")
 _SCRUBBED_LENGTH_MAX: Final = 20_000
 
 # Libraries that print requests, headers or statements at lower levels.
@@ -55,10 +58,13 @@ def scrub(text: str) -> str:
 
 def _hide_random(found: re.Match[str]) -> str:
     word = found.group()
-    # A path of a source file in a traceback is long too; it has separators and no randomness.
-    if "/" in word and not re.search(r"[A-Za-z0-9+=_%-]{20,}", word):
+    # A path of a source file in a traceback is long too, but each of its parts is a plain name.
+    if "/" in word and all(_PLAIN_PART.fullmatch(part) for part in word.split("/")):
         return word
-    return _HIDDEN if _LOOKS_RANDOM.match(word) else word
+    looks_random = _LETTERS_AND_DIGITS.match(word) or len(_CASE_CHANGES.findall(word)) > (
+        len(word) // _LETTERS_PER_CASE_CHANGE_MIN
+    )
+    return _HIDDEN if looks_random else word
 
 
 def _scrub_event(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
