@@ -90,8 +90,10 @@ def network_of(address: str) -> str:
 def _shared_storage(redis_url: SecretStr | None) -> RedisStorage | None:
     if redis_url is None:
         return None
+    url = redis_url.get_secret_value()
     return RedisStorage(
-        f"async+{redis_url.get_secret_value()}",
+        # The library's own way of writing a Unix socket.
+        "async+" + (f"redis+{url}" if url.startswith("unix:") else url),
         wrap_exceptions=True,
         implementation="redispy",
         key_prefix="strongroom:limits",

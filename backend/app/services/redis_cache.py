@@ -29,6 +29,7 @@ from redis.asyncio.client import PubSub
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.maint_notifications import MaintNotificationsConfig
 
 from backend.app.errors import ConfigurationError
 from backend.app.logs import logger
@@ -246,6 +247,8 @@ def _client(url: str) -> Redis:
             socket_timeout=LISTENER_ANSWER_SECONDS_MAX,
             socket_connect_timeout=LISTENER_ANSWER_SECONDS_MAX,
             retry=Retry(NoBackoff(), 0),
+            # With it the pool would hand out connections that it has not seen to be alive.
+            maint_notifications_config=MaintNotificationsConfig(enabled=False),
         )
         # A parameter it does not know would otherwise come up at the first request.
         pool.connection_class(**pool.connection_kwargs)
