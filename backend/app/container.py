@@ -53,6 +53,8 @@ class Container:
         self.clock = clock
         self.database = Database(database_url, settings.database)
         self.health = HealthService(self.database)
+        # Before everything else that reads REDIS_URL: here an unusable one is refused.
+        self._cache = CacheService(self._redis_cache())
         self._build_login()
         self._build_vault(connector)
         self._workers = WorkerRunner(
@@ -125,7 +127,6 @@ class Container:
         self._key_check = KeyCheck(self.database, key_ring, crypto, self.clock)
         self.audit = AuditService(self.database)
         self._connector = connector or self._real_connector()
-        self._cache = CacheService(self._redis_cache())
         self.exchange_list = ExchangeListService(
             self._cache, settings.cache.exchange_list_ttl_seconds
         )
