@@ -19,7 +19,10 @@ from backend.app.errors import ConfigurationError
 
 
 class _Group(BaseSettings):
-    model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True, frozen=True)
+    # An empty variable is an unset one: compose hands on what `.env` leaves out as empty.
+    model_config = SettingsConfigDict(
+        extra="ignore", hide_input_in_errors=True, frozen=True, env_ignore_empty=True
+    )
 
 
 def _split(value: object) -> object:

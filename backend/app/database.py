@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
+import asyncpg
 from sqlalchemy import exc, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
@@ -92,7 +93,8 @@ class Database:
 async def _outages_translated() -> AsyncIterator[None]:
     try:
         yield
-    except (exc.TimeoutError, OSError):
+    # The last is what asyncpg says when it is asked again before it has noticed the end.
+    except (exc.TimeoutError, OSError, asyncpg.InternalClientError):
         raise DatabaseUnavailable(retry_after_seconds=_RETRY_AFTER_SECONDS) from None
     except exc.DBAPIError as error:
         if not _is_outage(error):

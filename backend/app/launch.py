@@ -21,6 +21,7 @@ from backend.app.main import AppRole, create_app
 from backend.app.migrations import migrate
 from backend.app.sandbox.app import create_sandbox_app
 from backend.app.services.password_service import new_password
+from backend.app.services.user_service import FIRST_ADMINISTRATOR
 from backend.app.serving import Served, listening, serve
 
 Greeting = Callable[[list[Served], str | None], None]
@@ -87,12 +88,15 @@ async def migrate_configured() -> int:
 async def reset_password(username: str) -> int:
     """Give a user a new random password and print it, this once.
 
-    Works on the configured database, or on the one `up` keeps while `up` is not running.
+    Works on the configured database, or on the one `up` keeps while `up` is not running. Where
+    no administrator was ever entered, `admin` is: a served installation begins this way.
     """
     home = home_directory()
     settings = Settings.load(ensure_secrets(home), _DOTENV)
     configure_logging(settings.server)
     async with _database(settings, home) as url, _running(settings, url) as container:
+        if username == FIRST_ADMINISTRATOR:
+            await container.users.ensure_administrator(new_password())
         password = await container.users.reset_password(username)
         print(password.get_secret_value())  # noqa: T201 - shown once: the verb's result
     return 0

@@ -1,7 +1,9 @@
 """Why the embedded PostgreSQL does not run, each with the way out in its message."""
 
+from backend.app.errors import ConfigurationError
 
-class EmbeddedPostgresError(Exception):
+
+class EmbeddedPostgresError(ConfigurationError):
     """A refusal of the supervisor: what is wrong, and what to do about it."""
 
 
