@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -16,6 +17,7 @@ from backend.app.errors import StrongroomError, Unprocessable
 from backend.app.problems import PROBLEM_MEDIA_TYPE, problem, refusal_problem
 
 _ERRORS_MAX: Final = 20
+_NO_SUCH_METHOD: Final = HTTPStatus.METHOD_NOT_ALLOWED
 # A member's name is the caller's text too: only a plain name is repeated.
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z][A-Za-z_]{0,29}")
 # Messages of these kinds may quote what was sent.
@@ -68,7 +70,7 @@ def install_problem_handlers(app: FastAPI, clock: Clock) -> None:
             detail=status.description or status.phrase,
             request_id=_request_id(request),
             at=clock(),
-            headers=refused.headers,
+            headers=_allowing(request) if status == _NO_SUCH_METHOD else refused.headers,
         )
 
     # Starlette's annotation knows only handlers of any exception.
@@ -79,6 +81,17 @@ def install_problem_handlers(app: FastAPI, clock: Clock) -> None:
 
 def _request_id(request: Request) -> str:
     return str(getattr(request.state, "request_id", "-"))
+
+
+def _allowing(request: Request) -> dict[str, str]:
+    # Starlette names the methods of the first route on the path; the header is for all of them.
+    # Source: RFC 9110, section 10.2.1.
+    allowed: set[str] = set()
+    for route in iter_route_contexts(request.app.routes):
+        pattern = getattr(route, "path_regex", None)
+        if pattern is not None and pattern.match(request.scope["path"]):
+            allowed |= route.methods or set()
+    return {"Allow": ", ".join(sorted(allowed))}
 
 
 def _bad_input(found: Sequence[Any]) -> Unprocessable:
