@@ -78,7 +78,7 @@ def test_the_secrets_of_every_exchange_are_hidden(exchange: str) -> None:
         "srk_abc_def",
         "-----BEGIN PRIVATE KEY-----\nMC4C\nAQAw\n-----END PRIVATE KEY-----",
         "-----BEGIN PRIVATE KEY-----\\nMC4C\\nAQAw",
-        CryptoService.generate_key(),
+        pytest.param(CryptoService.generate_key(), id="a fresh master key"),
     ],
 )
 def test_the_shapes_of_the_house_are_hidden_at_any_length(secret: str) -> None:
@@ -105,7 +105,7 @@ def test_an_encoded_token_is_hidden(encode: object, token: str) -> None:
         "CredentialOfOtherEnvironment",
         "uq_user_exchange_key_in_api_credentials",
         "backend/app/services/credential_service",
-        'File "/work/main/backend/app/services/credential_service.py", line 120, in create',
+        'File "/srv/strongroom/backend/app/services/credential_service.py", line 120, in create',
         'File "/usr/lib/python3.11/site-packages/sqlalchemy/engine/default.py", line 7',
         "/api/v1/credentials/{credential_id}/verify",
         "took 1234567890.123456 ms at 2026-11-21T12:00:00.123456Z",
