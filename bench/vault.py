@@ -8,6 +8,7 @@ is one row in one transaction through the same pool.
 """
 
 import asyncio
+import math
 import os
 import statistics
 import sys
@@ -42,22 +43,32 @@ def _microseconds(call: Callable[[], object]) -> float:
     return min(timeit.repeat(call, number=_CALLS, repeat=_REPEATS)) / _CALLS * 1e6
 
 
-def _openings() -> None:
+async def _microseconds_awaited(call: Callable[[], Awaitable[object]]) -> float:
+    best = math.inf
+    for _ in range(_REPEATS):
+        started = time.perf_counter()
+        for _ in range(_CALLS):
+            await call()
+        best = min(best, time.perf_counter() - started)
+    return best / _CALLS * 1e6
+
+
+async def _openings() -> None:
     crypto = CryptoService(KeyRing.from_environment(CryptoService.generate_key()))
-    crypto.unlock(crypto.new_dek(0))
-    key = crypto.new_dek(7)
+    await crypto.unlock(await crypto.new_dek(0))
+    key = await crypto.new_dek(7)
     field = FieldContext(7, "api_credentials", 42, "encrypted_api_secret", 1, key.dek_id)
-    sealed = crypto.encrypt(SecretValue(_SECRET), field, key)
+    sealed = await crypto.encrypt(SecretValue(_SECRET), field, key)
     bare = Fernet(Fernet.generate_key())
     token = bare.encrypt(_SECRET.encode())
 
-    def open_cold() -> None:
+    async def open_cold() -> None:
         crypto.forget(key)
-        crypto.decrypt(sealed, field, key)
+        await crypto.decrypt(sealed, field, key)
 
     reference = _microseconds(lambda: bare.decrypt(token))
-    warm = _microseconds(lambda: crypto.decrypt(sealed, field, key))
-    cold = _microseconds(open_cold)
+    warm = await _microseconds_awaited(lambda: crypto.decrypt(sealed, field, key))
+    cold = await _microseconds_awaited(open_cold)
     met = "met" if warm / reference < _OPENING_RATIO_GOAL else "MISSED"
     print(
         f"{'open, data key in memory':<34} {warm:>8.1f} us {reference:>8.1f} us"
@@ -118,7 +129,7 @@ async def _trail(server_url: str) -> None:
 
 
 def main() -> None:
-    _openings()
+    asyncio.run(_openings())
     server_url = sys.argv[1] if len(sys.argv) > 1 else os.environ.get("STRONGROOM_TEST_POSTGRES")
     if server_url:
         asyncio.run(_trail(server_url))

@@ -132,6 +132,13 @@ class VaultSealed(Unavailable):
     title = "The vault is sealed"
 
 
+class VaultUnavailable(Unavailable):
+    """What holds the root key is away, slow or refuses, or the key at hand may seal no more."""
+
+    slug = "vault-unavailable"
+    title = "The vault's key is not available"
+
+
 class CredentialNotFound(NotFound):
     """No such credential, or another user's."""
 
@@ -172,6 +179,20 @@ class CredentialRefused(BadRequest):
 
     slug = "credential-refused"
     title = "The exchange refused this key"
+
+
+class KeyCanWithdraw(BadRequest):
+    """The key may take money out, and the request does not say that this is meant."""
+
+    slug = "withdrawal-enabled"
+    title = "This key can withdraw"
+
+
+class NotificationNotFound(NotFound):
+    """No such notification, or another user's."""
+
+    slug = "notification-not-found"
+    title = "No such notification"
 
 
 class CredentialUnreadable(Unavailable):
@@ -228,6 +249,41 @@ class RefreshRefused(Unauthenticated):
 
     slug = "refresh-refused"
     title = "Sign in again"
+
+
+class SignatureRefused(Unauthenticated):
+    """A platform key that signs its requests came without a signature we accept."""
+
+    slug = "signature-refused"
+    title = "The request is not signed as it should be"
+
+
+class KeyScopeMissing(Forbidden):
+    """The platform key lacks the scope this route asks for; `scope` says which."""
+
+    slug = "key-scope-missing"
+    title = "This key may not do that"
+
+
+class SessionNeeded(Forbidden):
+    """Only a person who signed in may do this; no platform key may, whatever its scopes."""
+
+    slug = "session-needed"
+    title = "Not with a platform key"
+
+
+class ApiKeyNotFound(NotFound):
+    """No such platform key, another user's, or revoked already."""
+
+    slug = "api-key-not-found"
+    title = "No such platform key"
+
+
+class TooManyApiKeys(Conflict):
+    """The user holds as many platform keys as one user may."""
+
+    slug = "too-many-api-keys"
+    title = "No room for another platform key"
 
 
 class PasswordRefused(Unprocessable):

@@ -10,7 +10,7 @@ from typing import Final
 from backend.app.audit_record import Act, AuditObject, AuditRecord, Caller, Outcome
 from backend.app.clock import Clock
 from backend.app.database import Database
-from backend.app.errors import CredentialChanged, CredentialUnreadable
+from backend.app.errors import CredentialChanged, CredentialUnreadable, VaultUnavailable
 from backend.app.exchanges.verification import ExchangeKeys
 from backend.app.models.api_credential import ApiCredential
 from backend.app.repositories.dek_repository import DekRepository
@@ -46,7 +46,7 @@ class CredentialVault:
         self._audit = audit
         self._now = now
 
-    def seal(
+    async def seal(
         self, owner_id: int, credential_id: int, exchange: str, keys: ExchangeKeys, rev: int = 1
     ) -> SealedKeys:
         """Return the secrets sealed under a data key of their own, for the row to be written.
@@ -56,19 +56,22 @@ class CredentialVault:
         Raises:
             EnvelopeError: a secret is longer than an envelope holds.
             VaultSealed: no key is in memory.
+            VaultUnavailable: the root key's provider is away, slow or refuses.
         """
-        dek = self._crypto.new_dek(owner_id)
+        dek = await self._crypto.new_dek(owner_id)
 
-        def sealed(secret: SecretValue, column: str) -> str:
+        async def sealed(secret: SecretValue, column: str) -> str:
             context = FieldContext(owner_id, _TABLE, credential_id, column, rev, dek.dek_id)
-            return self._crypto.encrypt(secret, context, dek)
+            return await self._crypto.encrypt(secret, context, dek)
 
         passphrase = keys.passphrase
         return SealedKeys(
             dek=dek,
             rev=rev,
-            encrypted_api_secret=sealed(keys.api_secret, _SECRET),
-            encrypted_passphrase=None if passphrase is None else sealed(passphrase, _PASSPHRASE),
+            encrypted_api_secret=await sealed(keys.api_secret, _SECRET),
+            encrypted_passphrase=None
+            if passphrase is None
+            else await sealed(passphrase, _PASSPHRASE),
             key_fingerprint=self._crypto.key_fingerprint(exchange, keys.api_key),
         )
 
@@ -80,14 +83,18 @@ class CredentialVault:
             CredentialChanged: its key was destroyed since the row was read.
             CredentialUnreadable: a secret does not open in its row.
             VaultSealed: no key is in memory.
+            VaultUnavailable: the root key's provider is away, slow or refuses.
         """
         dek = await self._dek(seen)
-        await self._audit.record(self._used(seen, dek, purpose, caller, Outcome.ALLOWED))
+        await self._audit.record(self._used(seen, dek, purpose, caller))
         try:
-            return self._opened(seen, dek)
+            return await self._opened(seen, dek)
         except EnvelopeError:
-            await self._audit.record(self._used(seen, dek, purpose, caller, Outcome.FAILED))
+            await self._audit.record(self._used(seen, dek, purpose, caller, failed="unreadable"))
             raise CredentialUnreadable from None
+        except VaultUnavailable:
+            await self._audit.record(self._used(seen, dek, purpose, caller, failed="key-away"))
+            raise
 
     async def _dek(self, seen: ApiCredential) -> WrappedDek:
         async with self._database.snapshot() as session:
@@ -96,16 +103,16 @@ class CredentialVault:
             raise CredentialChanged("The credential was replaced or deleted meanwhile.")
         return WrappedDek.of(row)
 
-    def _opened(self, seen: ApiCredential, dek: WrappedDek) -> ExchangeKeys:
-        def opened(sealed: str, column: str) -> SecretValue:
+    async def _opened(self, seen: ApiCredential, dek: WrappedDek) -> ExchangeKeys:
+        async def opened(sealed: str, column: str) -> SecretValue:
             context = FieldContext(seen.user_id, _TABLE, seen.id, column, seen.rev, seen.dek_id)
-            return self._crypto.decrypt(sealed, context, dek)
+            return await self._crypto.decrypt(sealed, context, dek)
 
         passphrase = seen.encrypted_passphrase
         return ExchangeKeys(
             api_key=seen.api_key,
-            api_secret=opened(seen.encrypted_api_secret, _SECRET),
-            passphrase=None if passphrase is None else opened(passphrase, _PASSPHRASE),
+            api_secret=await opened(seen.encrypted_api_secret, _SECRET),
+            passphrase=None if passphrase is None else await opened(passphrase, _PASSPHRASE),
         )
 
     def _used(
@@ -114,16 +121,17 @@ class CredentialVault:
         dek: WrappedDek,
         purpose: str,
         caller: Caller,
-        outcome: Outcome,
+        *,
+        failed: str | None = None,
     ) -> AuditRecord:
         return AuditRecord(
             act=Act.CREDENTIAL_USED,
-            outcome=outcome,
+            outcome=Outcome.FAILED if failed else Outcome.ALLOWED,
             caller=caller,
             at=self._now(),
             object=AuditObject("credential", seen.id, seen.user_id),
             purpose=purpose,
-            reason="unreadable" if outcome is Outcome.FAILED else None,
+            reason=failed,
             kid=dek.kid,
             rev=seen.rev,
         )

@@ -1,8 +1,8 @@
 """The vault's locksmith: seals and opens fields, and makes the keys they are sealed under.
 
 Every field is sealed under its own data key (DEK), which lies in the database wrapped under a
-master key. Unwrapped DEKs are kept for a minute, in a bounded cache that `seal` empties. Not for
-use from threads: the cache belongs to the event loop.
+root key, which may live in a key service elsewhere. Unwrapped DEKs are kept for a minute, in a
+bounded cache that `seal` empties. Not for use from threads: the cache belongs to the event loop.
 """
 
 import hashlib
@@ -83,16 +83,17 @@ class CryptoService:
         """Return a new master key in the form `ENCRYPTION_KEY` expects."""
         return Fernet.generate_key().decode("ascii")
 
-    def unlock(self, installation: WrappedDek) -> None:
+    async def unlock(self, installation: WrappedDek) -> None:
         """Open the vault with the installation's own data key, which is drawn once and kept.
 
-        What must stay comparable through every rotation is derived from it: master keys come and
+        What must stay comparable through every rotation is derived from it: root keys come and
         go, and it is wrapped anew under each like any other data key.
 
         Raises:
-            EnvelopeError: our master keys do not open this installation.
+            EnvelopeError: our root keys do not open this installation.
+            VaultUnavailable: the root key's provider is away, slow or refuses.
         """
-        dek = self._unwrap(installation)
+        dek = await self._unwrap(installation)
         self._index_key = derive_key(dek, installation.dek_id.bytes, b"strongroom/index/1")
 
     def seal(self) -> None:
@@ -100,36 +101,58 @@ class CryptoService:
         self._deks.clear()
         self._index_key = None
 
-    def new_dek(self, owner_id: int, dek_id: UUID | None = None) -> WrappedDek:
-        """Make a data key for one owner."""
+    async def new_dek(self, owner_id: int, dek_id: UUID | None = None) -> WrappedDek:
+        """Make a data key for one owner; it is in memory, ready to be sealed with.
+
+        Raises:
+            VaultUnavailable: the root key's provider is away, slow or refuses.
+        """
         dek_id, dek = dek_id or new_id(), secrets.token_bytes(KEY_BYTES)
         context = DekContext(self._key_ring.sealing.kid, dek_id, owner_id)
-        wrapped = self._key_ring.wrap(dek, context)
-        return WrappedDek(dek_id, owner_id, context.kid, wrapped, key_check_value(dek))
+        wrapped = await self._key_ring.wrap(dek, context)
+        key = WrappedDek(dek_id, owner_id, context.kid, wrapped, key_check_value(dek))
+        if self._index_key is not None:
+            self._deks[key] = dek
+        return key
 
-    def encrypt(self, plaintext: SecretValue, context: FieldContext, key: WrappedDek) -> str:
+    async def encrypt(self, plaintext: SecretValue, context: FieldContext, key: WrappedDek) -> str:
         """Return the plaintext sealed for one field of one row at one revision.
 
         Raises:
             EnvelopeError: the text is too long or no Unicode, or the key is another row's.
             VaultSealed: no key is in memory.
+            VaultUnavailable: the root key's provider is away, slow or refuses.
         """
-        dek = self._dek(context, key)
+        dek = await self._dek(context, key)
         with plaintext.reveal() as raw:
             return seal_field(dek, context, _encoded(raw))
 
-    def decrypt(self, sealed: str, context: FieldContext, key: WrappedDek) -> SecretValue:
+    async def decrypt(self, sealed: str, context: FieldContext, key: WrappedDek) -> SecretValue:
         """Return the plaintext of a sealed field.
 
         Raises:
             EnvelopeError: it does not open in this context.
             VaultSealed: no key is in memory.
+            VaultUnavailable: the root key's provider is away, slow or refuses.
         """
-        raw = open_field(self._dek(context, key), context, sealed)
+        raw = open_field(await self._dek(context, key), context, sealed)
         try:
             return SecretValue(raw.decode("utf-8"))
         except UnicodeDecodeError:
             raise EnvelopeError from None
+
+    async def mac(
+        self, sealed: str, context: FieldContext, key: WrappedDek, message: bytes
+    ) -> bytes:
+        """Return HMAC-SHA256 of a message under a sealed secret, which never leaves this method.
+
+        Raises:
+            EnvelopeError: it does not open in this context.
+            VaultSealed: no key is in memory.
+            VaultUnavailable: the root key's provider is away, slow or refuses.
+        """
+        with (await self.decrypt(sealed, context, key)).reveal() as raw:
+            return hmac.digest(_encoded(raw), message, "sha256")
 
     def key_fingerprint(self, exchange: str, api_key: str) -> bytes:
         """Return 16 bytes that are the same for the same key of the same exchange, always.
@@ -144,18 +167,21 @@ class CryptoService:
         """Drop one data key from memory: its row is gone."""
         self._deks.pop(key, None)
 
-    def _dek(self, context: FieldContext, key: WrappedDek) -> bytes:
+    async def _dek(self, context: FieldContext, key: WrappedDek) -> bytes:
         self._unlocked()
         if (context.dek_id, context.owner_id) != (key.dek_id, key.owner_id):
             raise EnvelopeError
         # The cache's key is the whole row: a row that was tampered with is never in it.
         dek = self._deks.get(key)
         if dek is None:
-            dek = self._deks[key] = self._unwrap(key)
+            dek = await self._unwrap(key)
+            # Sealed while the key service answered: then nothing may be remembered.
+            self._unlocked()
+            self._deks[key] = dek
         return dek
 
-    def _unwrap(self, key: WrappedDek) -> bytes:
-        dek = self._key_ring.unwrap(key.wrapped, key.context)
+    async def _unwrap(self, key: WrappedDek) -> bytes:
+        dek = await self._key_ring.unwrap(key.wrapped, key.context)
         if not hmac.compare_digest(key_check_value(dek), key.kcv):
             raise EnvelopeError
         return dek

@@ -31,6 +31,9 @@ REV_MAX: Final = 10**18 - 1
 _FERNET_FORM: Final = r"(gAAAAA[A-Za-z0-9_-]{1,8186}={0,2})"
 _SR1: Final = re.compile(r"sr1\.([A-Za-z0-9_-]{22})\.([1-9][0-9]{0,17})\." + _FERNET_FORM)
 _KW1: Final = re.compile(r"kw1\.local\.([a-z0-9-]{1,32})\." + _FERNET_FORM)
+_KW1_REMOTE: Final = re.compile(
+    r"kw1\.(awskms|transit)\.([a-z0-9-]{1,32})\.([A-Za-z0-9_-]{1,8100})"
+)
 _KEK_SALT: Final = b"strongroom/kek/1"
 _KCV_BYTES: Final = 8
 
@@ -111,6 +114,43 @@ def unwrap_dek(kek: bytes, context: DekContext, wrapped: str) -> bytes:
     return dek
 
 
+def dek_info(context: DekContext) -> bytes:
+    """Return what binds a wrapped data key to its row, whoever wraps it."""
+    return b"strongroom/dek/1" + length_prefixed(
+        context.kid.encode("ascii"), context.dek_id.bytes, _u64(context.owner_id)
+    )
+
+
+def remote_form(provider: str, context: DekContext, blob: bytes) -> str:
+    """Return the `kw1` form of a data key that a key service wrapped.
+
+    Raises:
+        EnvelopeError: the service's answer is longer than any it should give.
+    """
+    wrapped = f"kw1.{provider}.{context.kid}.{_b64u(blob)}"
+    if remote_blob(provider, context, wrapped) != blob:
+        raise EnvelopeError
+    return wrapped
+
+
+def remote_blob(provider: str, context: DekContext, wrapped: str) -> bytes:
+    """Return what a key service made of a data key.
+
+    Raises:
+        EnvelopeError: the form is another provider's, another key's or damaged.
+    """
+    named, kid, text = _parse(_KW1_REMOTE, wrapped)
+    if (named, kid) != (provider, context.kid):
+        raise EnvelopeError
+    try:
+        blob = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except binascii.Error:
+        raise EnvelopeError from None
+    if _b64u(blob) != text:
+        raise EnvelopeError
+    return blob
+
+
 def key_check_value(key: bytes) -> bytes:
     """Return eight bytes that tell this key from another without telling the key."""
     return hmac.digest(key, b"kcv", "sha256")[:_KCV_BYTES]
@@ -143,10 +183,7 @@ def _field_fernet(dek: bytes, context: FieldContext) -> Fernet:
 
 
 def _dek_fernet(kek: bytes, context: DekContext) -> Fernet:
-    info = b"strongroom/dek/1" + length_prefixed(
-        context.kid.encode("ascii"), context.dek_id.bytes, _u64(context.owner_id)
-    )
-    return _fernet(derive_key(kek, _KEK_SALT, info))
+    return _fernet(derive_key(kek, _KEK_SALT, dek_info(context)))
 
 
 def _fernet(key: bytes) -> Fernet:

@@ -18,8 +18,9 @@ from backend.app.repositories.audit_repository import AuditRepository
 from backend.app.repositories.dek_repository import DekRepository
 from backend.app.repositories.kek_repository import KekRepository
 from backend.app.services.crypto_service import CryptoService, WrappedDek
-from backend.app.services.envelope import EnvelopeError, key_check_value
-from backend.app.services.key_ring import PROVIDER, KeyRing, MasterKey
+from backend.app.services.envelope import EnvelopeError
+from backend.app.services.key_ring import KeyRing
+from backend.app.services.root_key import RootKey
 
 # The installation owns one data key, under a name no credential's key can have: ids of keys are
 # random, ids of users start at one.
@@ -56,7 +57,7 @@ class KeyCheck:
             activated = await self._write_down(keks, known)
             installation = await self._installation(deks)
             try:
-                self._crypto.unlock(installation)
+                await self._crypto.unlock(installation)
             except EnvelopeError:
                 raise ConfigurationError(_DAMAGED) from None
             if activated:
@@ -65,7 +66,7 @@ class KeyCheck:
     def _refuse_missing(self, needed: Sequence[Kek]) -> None:
         missing = [kek for kek in needed if not _is(self._key_ring.get(kek.kid), kek)]
         if missing:
-            held = _listed(key.fingerprint for key in self._key_ring.keys)
+            held = _listed(key.kcv.hex() for key in self._key_ring.keys)
             sealed = _listed(f"{kek.kcv.hex()} (named {kek.kid})" for kek in missing)
             raise ConfigurationError(
                 f"ENCRYPTION_KEY: key fingerprint {held} does not open this database, "
@@ -85,8 +86,7 @@ class KeyCheck:
         now = self._now()
         for key in self._key_ring.keys:
             if key.kid not in known:
-                kcv = key_check_value(key.raw)
-                await keks.add(kid=key.kid, provider=PROVIDER, kcv=kcv, at=now)
+                await keks.add(kid=key.kid, provider=key.provider, kcv=key.kcv, at=now)
         return await keks.activate(self._key_ring.sealing.kid, now)
 
     def _activation(self) -> AuditRecord:
@@ -104,7 +104,7 @@ class KeyCheck:
         row = await deks.find(INSTALLATION_OWNER_ID, INSTALLATION_DEK_ID)
         if row is not None:
             return WrappedDek.of(row)
-        dek = self._crypto.new_dek(INSTALLATION_OWNER_ID, INSTALLATION_DEK_ID)
+        dek = await self._crypto.new_dek(INSTALLATION_OWNER_ID, INSTALLATION_DEK_ID)
         await deks.add(
             dek.owner_id,
             dek_id=dek.dek_id,
@@ -116,8 +116,8 @@ class KeyCheck:
         return dek
 
 
-def _is(key: MasterKey | None, kek: Kek) -> bool:
-    return key is not None and key_check_value(key.raw) == kek.kcv
+def _is(key: RootKey | None, kek: Kek) -> bool:
+    return key is not None and key.kcv == kek.kcv
 
 
 def _listed(words: Iterable[str]) -> str:

@@ -41,9 +41,9 @@ class CountingCrypto(CryptoService):
 
     opened = 0
 
-    def decrypt(self, sealed: str, context: FieldContext, key: WrappedDek) -> SecretValue:
+    async def decrypt(self, sealed: str, context: FieldContext, key: WrappedDek) -> SecretValue:
         self.opened += 1
-        return super().decrypt(sealed, context, key)
+        return await super().decrypt(sealed, context, key)
 
 
 class RefusingAudit(AuditService):
@@ -61,7 +61,7 @@ class House:
 
     async def bound(self, keys: ExchangeKeys = KEYS, rev: int = 1) -> ApiCredential:
         """Return a credential of Alice's, its data key stored."""
-        sealed = self.vault.seal(ALICE, 42, "okx", keys, rev)
+        sealed = await self.vault.seal(ALICE, 42, "okx", keys, rev)
         async with self.database.transaction() as session:
             await DekRepository(session).add(
                 ALICE,
@@ -228,8 +228,8 @@ async def test_a_damaged_data_key_is_refused_and_recorded(
 
 
 async def test_each_sealing_has_a_key_of_its_own_and_the_same_fingerprint(house: House) -> None:
-    first = house.vault.seal(ALICE, 42, "okx", KEYS)
-    second = house.vault.seal(BOB, 43, "okx", KEYS, rev=2)
+    first = await house.vault.seal(ALICE, 42, "okx", KEYS)
+    second = await house.vault.seal(BOB, 43, "okx", KEYS, rev=2)
 
     assert first.dek.dek_id != second.dek.dek_id
     assert first.key_fingerprint == second.key_fingerprint
@@ -237,7 +237,7 @@ async def test_each_sealing_has_a_key_of_its_own_and_the_same_fingerprint(house:
 
 
 async def test_sealed_keys_show_no_ciphertext(house: House) -> None:
-    sealed = house.vault.seal(ALICE, 42, "okx", KEYS)
+    sealed = await house.vault.seal(ALICE, 42, "okx", KEYS)
 
     assert "sr1." not in repr(sealed)
     assert "kw1." not in repr(sealed)

@@ -1,5 +1,6 @@
 """Sealing and opening: only in the same place, only under the right key, only while unsealed."""
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -33,9 +34,9 @@ class CountingRing(KeyRing):
 
     unwrapped = 0
 
-    def unwrap(self, wrapped: str, context: DekContext) -> bytes:
+    async def unwrap(self, wrapped: str, context: DekContext) -> bytes:
         self.unwrapped += 1
-        return super().unwrap(wrapped, context)
+        return await super().unwrap(wrapped, context)
 
 
 class Hand:
@@ -52,9 +53,9 @@ def new_ring() -> CountingRing:
     return CountingRing.from_environment(CryptoService.generate_key())
 
 
-def unlocked(ring: KeyRing, hand: Hand | None = None) -> CryptoService:
+async def unlocked(ring: KeyRing, hand: Hand | None = None) -> CryptoService:
     crypto = CryptoService(ring, hand or Hand())
-    crypto.unlock(crypto.new_dek(0))
+    await crypto.unlock(await crypto.new_dek(0))
     return crypto
 
 
@@ -67,37 +68,37 @@ def shown(secret: SecretValue) -> str:
         return raw
 
 
-CRYPTO = unlocked(new_ring())
-KEY = CRYPTO.new_dek(OWNER)
+CRYPTO = asyncio.run(unlocked(new_ring()))
+KEY = asyncio.run(CRYPTO.new_dek(OWNER))
 FIELD = context_of(KEY)
 
 
 @given(st.text())
-def test_what_is_encrypted_decrypts_to_itself(plaintext: str) -> None:
-    sealed = CRYPTO.encrypt(SecretValue(plaintext), FIELD, KEY)
+async def test_what_is_encrypted_decrypts_to_itself(plaintext: str) -> None:
+    sealed = await CRYPTO.encrypt(SecretValue(plaintext), FIELD, KEY)
 
-    assert shown(CRYPTO.decrypt(sealed, FIELD, KEY)) == plaintext
+    assert shown(await CRYPTO.decrypt(sealed, FIELD, KEY)) == plaintext
 
 
 @given(st.text(alphabet=st.characters(codec="utf-8", min_codepoint=0x20), min_size=8))
-def test_the_sealed_text_never_holds_the_plaintext(plaintext: str) -> None:
-    assert plaintext not in CRYPTO.encrypt(SecretValue(plaintext), FIELD, KEY)
+async def test_the_sealed_text_never_holds_the_plaintext(plaintext: str) -> None:
+    assert plaintext not in await CRYPTO.encrypt(SecretValue(plaintext), FIELD, KEY)
 
 
 @pytest.mark.parametrize("letter", ["x", "\u00e9", "\U0001f511"])
-def test_a_plaintext_at_the_bound_is_sealed_and_one_beyond_is_refused(letter: str) -> None:
+async def test_a_plaintext_at_the_bound_is_sealed_and_one_beyond_is_refused(letter: str) -> None:
     longest = letter * (PLAINTEXT_BYTES_MAX // len(letter.encode()))
 
-    sealed = CRYPTO.encrypt(SecretValue(longest), FIELD, KEY)
+    sealed = await CRYPTO.encrypt(SecretValue(longest), FIELD, KEY)
 
-    assert shown(CRYPTO.decrypt(sealed, FIELD, KEY)) == longest
+    assert shown(await CRYPTO.decrypt(sealed, FIELD, KEY)) == longest
     with pytest.raises(EnvelopeError):
-        CRYPTO.encrypt(SecretValue(longest + letter), FIELD, KEY)
+        await CRYPTO.encrypt(SecretValue(longest + letter), FIELD, KEY)
 
 
-def test_a_text_that_is_no_unicode_is_refused_without_showing_it() -> None:
+async def test_a_text_that_is_no_unicode_is_refused_without_showing_it() -> None:
     with pytest.raises(EnvelopeError) as refused:
-        CRYPTO.encrypt(SecretValue("hidden\ud800"), FIELD, KEY)
+        await CRYPTO.encrypt(SecretValue("hidden\ud800"), FIELD, KEY)
 
     assert refused.value.__suppress_context__
     assert "hidden" not in str(refused.value)
@@ -114,128 +115,128 @@ def test_a_text_that_is_no_unicode_is_refused_without_showing_it() -> None:
         {"dek_id": UUID(int=1)},
     ],
 )
-def test_a_secret_opens_nowhere_else(change: dict[str, Any]) -> None:
-    sealed = CRYPTO.encrypt(SecretValue("s3cr3t-value"), FIELD, KEY)
+async def test_a_secret_opens_nowhere_else(change: dict[str, Any]) -> None:
+    sealed = await CRYPTO.encrypt(SecretValue("s3cr3t-value"), FIELD, KEY)
 
     with pytest.raises(EnvelopeError):
-        CRYPTO.decrypt(sealed, replace(FIELD, **change), KEY)
+        await CRYPTO.decrypt(sealed, replace(FIELD, **change), KEY)
 
 
-def test_a_row_swapped_whole_does_not_open_for_its_new_owner() -> None:
-    sealed = CRYPTO.encrypt(SecretValue("s3cr3t-value"), FIELD, KEY)
+async def test_a_row_swapped_whole_does_not_open_for_its_new_owner() -> None:
+    sealed = await CRYPTO.encrypt(SecretValue("s3cr3t-value"), FIELD, KEY)
     stolen_key, stolen_field = replace(KEY, owner_id=8), replace(FIELD, owner_id=8)
 
     with pytest.raises(EnvelopeError):
-        CRYPTO.decrypt(sealed, stolen_field, stolen_key)
+        await CRYPTO.decrypt(sealed, stolen_field, stolen_key)
 
 
-def test_another_data_key_under_the_same_name_does_not_open() -> None:
-    sealed = CRYPTO.encrypt(SecretValue("s3cr3t-value"), FIELD, KEY)
-    other = CRYPTO.new_dek(OWNER)
+async def test_another_data_key_under_the_same_name_does_not_open() -> None:
+    sealed = await CRYPTO.encrypt(SecretValue("s3cr3t-value"), FIELD, KEY)
+    other = await CRYPTO.new_dek(OWNER)
     forged = replace(other, dek_id=KEY.dek_id)
 
     with pytest.raises(EnvelopeError):
-        CRYPTO.decrypt(sealed, FIELD, forged)
+        await CRYPTO.decrypt(sealed, FIELD, forged)
 
 
-def test_a_data_key_with_another_check_value_is_refused() -> None:
-    sealed = CRYPTO.encrypt(SecretValue("s3cr3t-value"), FIELD, KEY)
-
-    with pytest.raises(EnvelopeError):
-        CRYPTO.decrypt(sealed, FIELD, replace(KEY, kcv=bytes(8)))
-
-
-def test_a_wrong_master_key_opens_nothing() -> None:
-    sealed = CRYPTO.encrypt(SecretValue("s3cr3t-value"), FIELD, KEY)
+async def test_a_data_key_with_another_check_value_is_refused() -> None:
+    sealed = await CRYPTO.encrypt(SecretValue("s3cr3t-value"), FIELD, KEY)
 
     with pytest.raises(EnvelopeError):
-        unlocked(new_ring()).decrypt(sealed, FIELD, KEY)
+        await CRYPTO.decrypt(sealed, FIELD, replace(KEY, kcv=bytes(8)))
 
 
-def test_an_installation_of_another_master_key_is_not_unlocked() -> None:
-    installation = CRYPTO.new_dek(0)
+async def test_a_wrong_master_key_opens_nothing() -> None:
+    sealed = await CRYPTO.encrypt(SecretValue("s3cr3t-value"), FIELD, KEY)
 
     with pytest.raises(EnvelopeError):
-        CryptoService(new_ring()).unlock(installation)
+        await (await unlocked(new_ring())).decrypt(sealed, FIELD, KEY)
 
 
-def test_a_data_key_is_unwrapped_once_a_minute() -> None:
+async def test_an_installation_of_another_master_key_is_not_unlocked() -> None:
+    installation = await CRYPTO.new_dek(0)
+
+    with pytest.raises(EnvelopeError):
+        await CryptoService(new_ring()).unlock(installation)
+
+
+async def test_a_data_key_is_unwrapped_once_a_minute() -> None:
     ring, hand = new_ring(), Hand()
-    crypto = unlocked(ring, hand)
-    key = crypto.new_dek(OWNER)
-    sealed = crypto.encrypt(SecretValue("s3cr3t-value"), context_of(key), key)
+    crypto = await unlocked(ring, hand)
+    key = await crypto.new_dek(OWNER)
+    sealed = await crypto.encrypt(SecretValue("s3cr3t-value"), context_of(key), key)
     before = ring.unwrapped
 
-    crypto.decrypt(sealed, context_of(key), key)
+    await crypto.decrypt(sealed, context_of(key), key)
     assert ring.unwrapped == before
     hand.seconds += DEK_CACHE_TTL_SECONDS
-    crypto.decrypt(sealed, context_of(key), key)
+    await crypto.decrypt(sealed, context_of(key), key)
 
     assert ring.unwrapped == before + 1
 
 
-def test_the_cache_of_data_keys_is_bounded() -> None:
-    crypto = unlocked(new_ring())
+async def test_the_cache_of_data_keys_is_bounded() -> None:
+    crypto = await unlocked(new_ring())
 
     for _ in range(DEK_CACHE_KEYS_MAX + 1):
-        key = crypto.new_dek(OWNER)
-        crypto.encrypt(SecretValue(""), context_of(key), key)
+        key = await crypto.new_dek(OWNER)
+        await crypto.encrypt(SecretValue(""), context_of(key), key)
 
     assert len(crypto._deks) == DEK_CACHE_KEYS_MAX
 
 
-def test_a_forgotten_key_is_unwrapped_again() -> None:
+async def test_a_forgotten_key_is_unwrapped_again() -> None:
     ring = new_ring()
-    crypto = unlocked(ring)
-    key = crypto.new_dek(OWNER)
-    sealed = crypto.encrypt(SecretValue("s3cr3t-value"), context_of(key), key)
+    crypto = await unlocked(ring)
+    key = await crypto.new_dek(OWNER)
+    sealed = await crypto.encrypt(SecretValue("s3cr3t-value"), context_of(key), key)
     before = ring.unwrapped
 
     crypto.forget(key)
-    crypto.decrypt(sealed, context_of(key), key)
+    await crypto.decrypt(sealed, context_of(key), key)
 
     assert ring.unwrapped == before + 1
 
 
-def test_a_sealed_vault_refuses_everything() -> None:
-    crypto = unlocked(new_ring())
-    key = crypto.new_dek(OWNER)
-    sealed = crypto.encrypt(SecretValue("s3cr3t-value"), context_of(key), key)
+async def test_a_sealed_vault_refuses_everything() -> None:
+    crypto = await unlocked(new_ring())
+    key = await crypto.new_dek(OWNER)
+    sealed = await crypto.encrypt(SecretValue("s3cr3t-value"), context_of(key), key)
 
     crypto.seal()
 
     assert len(crypto._deks) == 0
     with pytest.raises(VaultSealed):
-        crypto.decrypt(sealed, context_of(key), key)
+        await crypto.decrypt(sealed, context_of(key), key)
     with pytest.raises(VaultSealed):
-        crypto.encrypt(SecretValue(""), context_of(key), key)
+        await crypto.encrypt(SecretValue(""), context_of(key), key)
     with pytest.raises(VaultSealed):
         crypto.key_fingerprint("binance", "key")
 
 
-def test_a_key_fingerprint_survives_the_rotation_of_the_master_key() -> None:
+async def test_a_key_fingerprint_survives_the_rotation_of_the_master_key() -> None:
     old, new = CryptoService.generate_key(), CryptoService.generate_key()
     before = CryptoService(KeyRing.from_environment(old))
-    installation = before.new_dek(0)
-    before.unlock(installation)
+    installation = await before.new_dek(0)
+    await before.unlock(installation)
 
     ring = KeyRing.from_environment(f"{new},{old}")
-    dek = ring.unwrap(installation.wrapped, installation.context)
+    dek = await ring.unwrap(installation.wrapped, installation.context)
     moved = replace(installation, kid=ring.sealing.kid)
-    rewrapped = replace(moved, wrapped=ring.wrap(dek, moved.context))
+    rewrapped = replace(moved, wrapped=await ring.wrap(dek, moved.context))
     after = CryptoService(KeyRing.from_environment(new))
-    after.unlock(rewrapped)
+    await after.unlock(rewrapped)
 
     assert after.key_fingerprint("okx", "key") == before.key_fingerprint("okx", "key")
 
 
-def test_a_key_fingerprint_tells_keys_exchanges_and_installations_apart() -> None:
+async def test_a_key_fingerprint_tells_keys_exchanges_and_installations_apart() -> None:
     prints = {
         CRYPTO.key_fingerprint("okx", "key"),
         CRYPTO.key_fingerprint("okx", "key2"),
         CRYPTO.key_fingerprint("okxk", "ey"),
         CRYPTO.key_fingerprint("binance", "key"),
-        unlocked(new_ring()).key_fingerprint("okx", "key"),
+        (await unlocked(new_ring())).key_fingerprint("okx", "key"),
     }
 
     assert {len(print_) for print_ in prints} == {16}

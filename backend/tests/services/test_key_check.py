@@ -45,7 +45,7 @@ async def activations(database: Database) -> list[str]:
 
 
 def fingerprint(key: str) -> str:
-    return KeyRing.from_environment(key).sealing.fingerprint
+    return KeyRing.from_environment(key).sealing.kcv.hex()
 
 
 @pytest.fixture
@@ -106,7 +106,7 @@ async def test_a_new_first_key_seals_and_the_old_one_opens(
     after = await start(database, f"{new},{old}")
 
     assert after.key_fingerprint("okx", "key") == before.key_fingerprint("okx", "key")
-    assert after.new_dek(7).kid == "new"
+    assert (await after.new_dek(7)).kid == "new"
     assert await states(database) == {"old": KekState.DECRYPT_ONLY, "new": KekState.ACTIVE}
     assert await activations(database) == ["old", "new"]
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from backend.app.errors import ConfigurationError
 from backend.app.services.envelope import DekContext, EnvelopeError
 from backend.app.services.key_ring import KEYS_MAX, KeyRing
+from backend.app.services.root_key import MasterKey
 
 KNOWN = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 DEK_ID = UUID("33333333-3333-4333-8333-333333333333")
@@ -22,58 +23,59 @@ def fresh_key() -> str:
 
 
 def test_a_key_without_a_name_is_named_by_its_hash() -> None:
-    ring = KeyRing.from_environment(KNOWN)
+    sealing = KeyRing.from_environment(KNOWN).sealing
 
-    assert ring.sealing.kid == "c3b361e2"
-    assert ring.sealing.raw == bytes(range(32))
+    assert isinstance(sealing, MasterKey)
+    assert sealing.kid == "c3b361e2"
+    assert sealing.raw == bytes(range(32))
 
 
 def context(kid: str = "c3b361e2", owner_id: int = 7) -> DekContext:
     return DekContext(kid, DEK_ID, owner_id)
 
 
-def test_the_first_key_seals_and_all_open() -> None:
+async def test_the_first_key_seals_and_all_open() -> None:
     old, new = f"old:{fresh_key()}", f"new:{fresh_key()}"
-    sealed_before = KeyRing.from_environment(old).wrap(DEK, context("old"))
+    sealed_before = await KeyRing.from_environment(old).wrap(DEK, context("old"))
 
     rotated = KeyRing.from_environment(f"{new}, {old}")
 
     assert rotated.sealing.kid == "new"
     assert [key.kid for key in rotated.keys] == ["new", "old"]
-    assert rotated.unwrap(sealed_before, context("old")) == DEK
-    assert rotated.unwrap(rotated.wrap(DEK, context("new")), context("new")) == DEK
+    assert await rotated.unwrap(sealed_before, context("old")) == DEK
+    assert await rotated.unwrap(await rotated.wrap(DEK, context("new")), context("new")) == DEK
 
 
-def test_a_key_that_is_not_at_hand_is_refused() -> None:
-    sealed = KeyRing.from_environment(f"old:{fresh_key()}").wrap(DEK, context("old"))
+async def test_a_key_that_is_not_at_hand_is_refused() -> None:
+    sealed = await KeyRing.from_environment(f"old:{fresh_key()}").wrap(DEK, context("old"))
     ring = KeyRing.from_environment(fresh_key())
 
     with pytest.raises(EnvelopeError):
-        ring.unwrap(sealed, context("old"))
+        await ring.unwrap(sealed, context("old"))
     with pytest.raises(EnvelopeError):
-        ring.wrap(DEK, context("old"))
+        await ring.wrap(DEK, context("old"))
 
 
-def test_another_key_of_the_same_name_is_refused() -> None:
-    sealed = KeyRing.from_environment(f"a:{fresh_key()}").wrap(DEK, context("a"))
+async def test_another_key_of_the_same_name_is_refused() -> None:
+    sealed = await KeyRing.from_environment(f"a:{fresh_key()}").wrap(DEK, context("a"))
 
     with pytest.raises(EnvelopeError):
-        KeyRing.from_environment(f"a:{fresh_key()}").unwrap(sealed, context("a"))
+        await KeyRing.from_environment(f"a:{fresh_key()}").unwrap(sealed, context("a"))
 
 
-def test_a_wrapped_key_under_another_name_than_its_row_says_is_refused() -> None:
+async def test_a_wrapped_key_under_another_name_than_its_row_says_is_refused() -> None:
     key = fresh_key()
-    sealed = KeyRing.from_environment(f"a:{key}").wrap(DEK, context("a"))
+    sealed = await KeyRing.from_environment(f"a:{key}").wrap(DEK, context("a"))
 
     with pytest.raises(EnvelopeError):
-        KeyRing.from_environment(f"b:{key}").unwrap(sealed, context("b"))
+        await KeyRing.from_environment(f"b:{key}").unwrap(sealed, context("b"))
 
 
-def test_a_wrapped_key_of_another_owner_is_refused() -> None:
+async def test_a_wrapped_key_of_another_owner_is_refused() -> None:
     ring = KeyRing.from_environment(KNOWN)
 
     with pytest.raises(EnvelopeError):
-        ring.unwrap(ring.wrap(DEK, context()), context(owner_id=8))
+        await ring.unwrap(await ring.wrap(DEK, context()), context(owner_id=8))
 
 
 @pytest.mark.parametrize("text", [None, "", "   "])
@@ -141,5 +143,6 @@ def test_a_refusal_helps_and_shows_no_value() -> None:
 def test_a_master_key_shows_itself_in_no_repr() -> None:
     key = KeyRing.from_environment(KNOWN).sealing
 
+    assert isinstance(key, MasterKey)
     assert repr(key) == "MasterKey(kid='c3b361e2')"
     assert key.fingerprint not in {key.kid, key.raw.hex()}
