@@ -9,6 +9,7 @@ from backend.app.clock import Clock, utc_now
 from backend.app.config import Settings
 from backend.app.database import Database
 from backend.app.exchanges.connector import Connector, ConnectorSettings
+from backend.app.repositories.audit_appender import AuditAppender
 from backend.app.services.address_limit import AddressLimit
 from backend.app.services.audit_service import AuditService
 from backend.app.services.auth_service import AuthService
@@ -125,7 +126,7 @@ class Container:
         key_ring = KeyRing.from_environment(_shown(settings.vault.encryption_key))
         crypto = CryptoService(key_ring)
         self._key_check = KeyCheck(self.database, key_ring, crypto, self.clock)
-        self.audit = AuditService(self.database)
+        self.audit = AuditService(AuditAppender(self.database))
         self._connector = connector or self._real_connector()
         self.exchange_list = ExchangeListService(
             self._cache, settings.cache.exchange_list_ttl_seconds

@@ -29,6 +29,15 @@ class Database:
 
     def __init__(self, url: str, settings: DatabaseSettings) -> None:
         statement_timeout_ms = int(settings.database_statement_timeout_seconds * 1000)
+        self._connect_args = {
+            "timeout": _CONNECT_TIMEOUT_SECONDS,
+            "server_settings": {
+                "application_name": "strongroom",
+                "statement_timeout": str(statement_timeout_ms),
+                "idle_in_transaction_session_timeout": str(statement_timeout_ms),
+                "timezone": "UTC",
+            },
+        }
         self.engine = create_async_engine(
             async_url(url),
             pool_size=settings.database_pool_size,
@@ -37,15 +46,7 @@ class Database:
             pool_timeout=settings.database_pool_timeout_seconds,
             # An error's text would otherwise show the values of the statement.
             hide_parameters=True,
-            connect_args={
-                "timeout": _CONNECT_TIMEOUT_SECONDS,
-                "server_settings": {
-                    "application_name": "strongroom",
-                    "statement_timeout": str(statement_timeout_ms),
-                    "idle_in_transaction_session_timeout": str(statement_timeout_ms),
-                    "timezone": "UTC",
-                },
-            },
+            connect_args=self._connect_args,
         )
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
 
@@ -56,7 +57,7 @@ class Database:
         Raises:
             DatabaseUnavailable: no connection, or it broke before the commit was acknowledged.
         """
-        async with _outages_translated(), self._sessions() as session, session.begin():
+        async with outages_translated(), self._sessions() as session, session.begin():
             yield session
 
     @asynccontextmanager
@@ -66,7 +67,7 @@ class Database:
         Raises:
             DatabaseUnavailable: no connection, or it broke while reading.
         """
-        async with _outages_translated(), self._sessions() as session, session.begin():
+        async with outages_translated(), self._sessions() as session, session.begin():
             await session.connection(
                 execution_options={
                     "isolation_level": "REPEATABLE READ",
@@ -74,6 +75,16 @@ class Database:
                 }
             )
             yield session
+
+    async def own_connection(self) -> asyncpg.Connection:
+        """Open a connection beneath SQLAlchemy, for whoever counts round trips; close it yourself.
+
+        Raises:
+            DatabaseUnavailable: none could be opened.
+        """
+        place, names = self.engine.dialect.create_connect_args(self.engine.url)
+        async with outages_translated():
+            return await asyncpg.connect(*place, **names, **self._connect_args)
 
     async def ping(self) -> None:
         """Ask the database for a sign of life.
@@ -90,19 +101,22 @@ class Database:
 
 
 @asynccontextmanager
-async def _outages_translated() -> AsyncIterator[None]:
+async def outages_translated() -> AsyncIterator[None]:
+    """Turn an outage, told by SQLAlchemy or by the driver, into the house's one refusal."""
     try:
         yield
     # The last is what asyncpg says when it is asked again before it has noticed the end.
     except (exc.TimeoutError, OSError, asyncpg.InternalClientError):
         raise DatabaseUnavailable(retry_after_seconds=_RETRY_AFTER_SECONDS) from None
-    except exc.DBAPIError as error:
+    except (exc.DBAPIError, asyncpg.PostgresError) as error:
         if not _is_outage(error):
             raise
         raise DatabaseUnavailable(retry_after_seconds=_RETRY_AFTER_SECONDS) from None
 
 
-def _is_outage(error: exc.DBAPIError) -> bool:
+def _is_outage(error: exc.DBAPIError | asyncpg.PostgresError) -> bool:
+    if not isinstance(error, exc.DBAPIError):
+        return (error.sqlstate or "")[:2] in _OUTAGE_CLASSES
     state = getattr(error.orig, "sqlstate", None) or ""
     return (
         error.connection_invalidated

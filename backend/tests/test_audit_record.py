@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from backend.app.audit_record import (
     SYSTEM,
@@ -45,6 +47,72 @@ def test_a_record_is_written_as_canonical_json() -> None:
         b'"object":{"id":42,"owner":7,"type":"credential"},"outcome":"allowed",'
         b'"purpose":"verify","req":"0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f","rev":1}'
     )
+
+
+WORD_TEXTS = st.none() | st.from_regex(r"[A-Za-z0-9_.:/%-]{1,64}", fullmatch=True)
+NUMBERS = st.none() | st.integers(-(2**63), 2**63 - 1)
+
+
+@given(
+    act=st.sampled_from(Act),
+    outcome=st.sampled_from(Outcome),
+    kind=st.sampled_from(ActorType),
+    at=st.datetimes(timezones=st.just(UTC)),
+    address=st.none() | st.ip_addresses().map(str),
+    words=st.lists(WORD_TEXTS, min_size=9, max_size=9),
+    numbers=st.lists(NUMBERS, min_size=4, max_size=4),
+    thing=st.booleans(),
+)
+def test_whatever_is_recorded_is_the_json_the_standard_library_writes(
+    act: Act,
+    outcome: Outcome,
+    kind: ActorType,
+    at: datetime,
+    address: str | None,
+    words: list[str | None],
+    numbers: list[int | None],
+    thing: bool,
+) -> None:
+    session, prefix, req, field, purpose, reason, kid, ct, name = words
+    actor_id, n, rev, owner = numbers
+    record = AuditRecord(
+        act=act,
+        outcome=outcome,
+        caller=Caller(Actor(kind, actor_id, session, prefix), req, address),
+        at=at,
+        object=AuditObject("credential", name or 42, owner) if thing else None,
+        field=field,
+        purpose=purpose,
+        reason=reason,
+        kid=kid,
+        rev=rev,
+        ct=ct,
+        n=n,
+    )
+    facts = {
+        "act": act.value,
+        "actor": present(id=actor_id, key_prefix=prefix, session=session, type=kind.value),
+        "at": stamp(at),
+        "ip": address,
+        "outcome": outcome.value,
+        "object": present(type="credential", id=name or 42, owner=owner) if thing else None,
+        "req": req,
+        "field": field,
+        "purpose": purpose,
+        "reason": reason,
+        "kid": kid,
+        "ct": ct,
+        "n": n,
+        "rev": rev,
+    }
+
+    written = json.dumps(present(**facts), sort_keys=True, separators=(",", ":"))
+
+    assert record.payload() == written.encode()
+
+
+def present(**facts: Any) -> dict[str, Any]:
+    return {name: value for name, value in facts.items() if value is not None}
 
 
 def test_what_is_absent_is_not_written() -> None:

@@ -113,7 +113,8 @@ async def test_the_database_refuses_to_change_or_remove_an_event(
 
     await append(database, 1)
 
-    with pytest.raises(exc.DBAPIError, match="audit_events only grows"):
+    # Whether the last is refused by the trigger or before it depends on the role.
+    with pytest.raises(exc.DBAPIError, match=r"audit_events only grows|permission denied"):
         await tamper()
 
     async with database.snapshot() as session:

@@ -20,6 +20,7 @@ from backend.app.errors import (
 from backend.app.exchanges.verification import ExchangeKeys
 from backend.app.models.api_credential import ApiCredential
 from backend.app.models.dek import Dek
+from backend.app.repositories.audit_appender import AuditAppender
 from backend.app.repositories.audit_repository import SEQ_MIN, AuditRepository
 from backend.app.repositories.dek_repository import DekRepository
 from backend.app.secret_value import SecretValue
@@ -94,7 +95,7 @@ async def house(database: Database) -> AsyncIterator[House]:
     ring = KeyRing.from_environment(f"k1:{CryptoService.generate_key()}")
     crypto = CountingCrypto(ring)
     await KeyCheck(database, ring, crypto, lambda: AT).unlock()
-    audit = AuditService(database)
+    audit = AuditService(AuditAppender(database))
     await audit.start()
     yield House(database, crypto, CredentialVault(database, crypto, audit, lambda: AT))
     await audit.stop()
