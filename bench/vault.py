@@ -1,8 +1,10 @@
 """What opening a secret costs over a bare Fernet. What recording it costs: bench/audit.py."""
 
+import asyncio
 import math
+import time
 import timeit
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from cryptography.fernet import Fernet
 
@@ -60,7 +62,7 @@ async def _openings() -> None:
 
 
 def main() -> None:
-    _openings()
+    asyncio.run(_openings())
 
 
 if __name__ == "__main__":
