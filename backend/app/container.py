@@ -11,6 +11,9 @@ from backend.app.database import Database
 from backend.app.exchanges.connector import Connector, ConnectorSettings
 from backend.app.repositories.audit_appender import AuditAppender
 from backend.app.services.address_limit import AddressLimit
+from backend.app.services.api_key_guard import ApiKeyGuard
+from backend.app.services.api_key_service import ApiKeyService
+from backend.app.services.api_key_vault import ApiKeyVault
 from backend.app.services.audit_service import AuditService
 from backend.app.services.auth_service import AuthService
 from backend.app.services.cache_service import CacheService
@@ -19,6 +22,7 @@ from backend.app.services.credential_vault import CredentialVault
 from backend.app.services.crypto_service import CryptoService
 from backend.app.services.exchange_list_service import ExchangeListService
 from backend.app.services.exchange_service import ExchangeConnector, ExchangeService
+from backend.app.services.guards import Guards
 from backend.app.services.health_service import HealthService
 from backend.app.services.key_check import KeyCheck
 from backend.app.services.key_ring import KeyRing
@@ -29,6 +33,7 @@ from backend.app.services.redis_cache import RedisCache
 from backend.app.services.session_guard import SessionGuard
 from backend.app.services.token_service import TokenService
 from backend.app.services.user_service import UserService
+from backend.app.workers.api_key_keeper import ApiKeyKeeper
 from backend.app.workers.login_sweeper import LoginSweeper
 from backend.app.workers.runner import WorkerRunner
 from backend.app.workers.session_listener import SessionListener
@@ -56,12 +61,14 @@ class Container:
         self.health = HealthService(self.database)
         # Before everything else that reads REDIS_URL: here an unusable one is refused.
         self._cache = CacheService(self._redis_cache())
+        self._build_locks()
         self._build_login()
         self._build_vault(connector)
         self._workers = WorkerRunner(
             (
-                SessionListener(self.database.engine, self.session_guard),
+                SessionListener(self.database.engine, self.guards),
                 LoginSweeper(self.database, clock),
+                ApiKeyKeeper(self.database, self.guards.keys, clock),
             )
         )
 
@@ -88,19 +95,28 @@ class Container:
         await self._addresses.close()
         await self.database.close()
 
+    def _build_locks(self) -> None:
+        key_ring = KeyRing.from_environment(_shown(self.settings.vault.encryption_key))
+        self._crypto = CryptoService(key_ring)
+        self._key_check = KeyCheck(self.database, key_ring, self._crypto, self.clock)
+
     def _build_login(self) -> None:
         auth = self.settings.auth
         self._passwords = PasswordService()
         self._addresses = AddressLimit(self.settings.cache.redis_url)
         tokens = TokenService(auth, self.clock)
         throttling = LoginThrottling(auth.jwt_secret, self.clock)
-        self.session_guard = SessionGuard(self.database, tokens, self.clock)
+        key_vault = ApiKeyVault(self._crypto, auth.jwt_secret)
+        self.guards = Guards(
+            SessionGuard(self.database, tokens, self.clock),
+            ApiKeyGuard(self.database, key_vault, self.clock),
+        )
         self.auth = AuthService(
             database=self.database,
             settings=auth,
             passwords=self._passwords,
             tokens=tokens,
-            guard=self.session_guard,
+            guard=self.guards,
             throttling=throttling,
             addresses=self._addresses,
             now=self.clock,
@@ -108,24 +124,24 @@ class Container:
         self.profiles = ProfileService(
             database=self.database,
             passwords=self._passwords,
-            guard=self.session_guard,
+            guard=self.guards,
             throttling=throttling,
             now=self.clock,
         )
         self.users = UserService(
             database=self.database,
             passwords=self._passwords,
-            guard=self.session_guard,
+            guard=self.guards,
             throttling=throttling,
             now=self.clock,
+        )
+        self.api_keys = ApiKeyService(
+            database=self.database, vault=key_vault, guards=self.guards, now=self.clock
         )
 
     def _build_vault(self, connector: ExchangeConnector | None) -> None:
         settings = self.settings
         environment = settings.exchange.exchange_mode
-        key_ring = KeyRing.from_environment(_shown(settings.vault.encryption_key))
-        crypto = CryptoService(key_ring)
-        self._key_check = KeyCheck(self.database, key_ring, crypto, self.clock)
         self.audit = AuditService(AuditAppender(self.database))
         self._connector = connector or self._real_connector()
         self.exchange_list = ExchangeListService(
@@ -133,7 +149,7 @@ class Container:
         )
         self.credentials = CredentialService(
             database=self.database,
-            vault=CredentialVault(self.database, crypto, self.audit, self.clock),
+            vault=CredentialVault(self.database, self._crypto, self.audit, self.clock),
             exchanges=ExchangeService(self._connector, environment, self.clock),
             cache=self._cache,
             environment=environment,

@@ -26,3 +26,20 @@ class Known(StrEnum):
     YES = "yes"
     NO = "no"
     UNKNOWN = "unknown"
+
+
+class KeyScope(StrEnum):
+    """What a platform key may do at the most; its user's role still applies."""
+
+    READ = "read"
+    TRADE = "trade"
+    WITHDRAW = "withdraw"
+    ADMIN = "admin"
+
+
+class KeySigning(StrEnum):
+    """How a platform key's requests prove who wrote them."""
+
+    PLAIN = "plain"
+    HMAC = "hmac"
+    ED25519 = "ed25519"

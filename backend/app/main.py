@@ -10,6 +10,7 @@ from backend.app.container import Container
 from backend.app.middleware.body_limit import BodyLimit
 from backend.app.middleware.request_context import RequestContext
 from backend.app.routes import (
+    api_key_routes,
     auth_routes,
     credential_routes,
     docs_routes,
@@ -35,6 +36,7 @@ _ROUTERS: dict[AppRole, tuple[APIRouter, ...]] = {
         auth_routes.router,
         profile_routes.router,
         user_routes.router,
+        api_key_routes.router,
         credential_routes.router,
         exchange_routes.router,
     ),

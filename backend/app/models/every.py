@@ -1,6 +1,7 @@
 """All tables at once, for whoever needs the whole schema: migrations and the tests of them."""
 
 from backend.app.models.api_credential import ApiCredential
+from backend.app.models.api_key import ApiKey, ApiKeyNonce
 from backend.app.models.audit_event import AuditChainHead, AuditEvent
 from backend.app.models.auth_session import AuthSession
 from backend.app.models.base import Base
@@ -18,6 +19,8 @@ TABLES = (
     Kek,
     Dek,
     ApiCredential,
+    ApiKey,
+    ApiKeyNonce,
     AuditEvent,
     AuditChainHead,
 )

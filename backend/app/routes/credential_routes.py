@@ -20,7 +20,7 @@ from backend.app.errors import (
 )
 from backend.app.routes.dependencies import ServicesDep
 from backend.app.routes.path_ids import RowId
-from backend.app.routes.policy import CurrentUser
+from backend.app.routes.policy import Manager, Reader, Trader
 from backend.app.routes.problems import refusals
 from backend.app.schemas.credential_schemas import Credential, CredentialCreate, CredentialUpdate
 from backend.app.schemas.exchange_schemas import Verdict
@@ -41,13 +41,13 @@ router = APIRouter(prefix="/credentials", tags=["credentials"])
         ExchangeUnreachable,
     ),
 )
-async def bind(asked: CredentialCreate, user: CurrentUser, services: ServicesDep) -> Credential:
+async def bind(asked: CredentialCreate, user: Manager, services: ServicesDep) -> Credential:
     """Try a key pair at its exchange, and store it sealed if the exchange accepts it."""
     return await services.credentials.create(user.user_id, asked, user.caller)
 
 
 @router.get("", response_model=list[Credential], responses=refusals(Unauthenticated))
-async def list_credentials(user: CurrentUser, services: ServicesDep) -> Response:
+async def list_credentials(user: Reader, services: ServicesDep) -> Response:
     """Return your credentials, oldest first; never a secret."""
     # Ready bytes: they were made by the model when they were read from the database.
     listed = await services.credentials.list_json(user.user_id)
@@ -55,7 +55,7 @@ async def list_credentials(user: CurrentUser, services: ServicesDep) -> Response
 
 
 @router.get("/{credential_id}", responses=refusals(Unauthenticated, CredentialNotFound))
-async def show(credential_id: RowId, user: CurrentUser, services: ServicesDep) -> Credential:
+async def show(credential_id: RowId, user: Reader, services: ServicesDep) -> Credential:
     """Return one of your credentials."""
     return await services.credentials.get(user.user_id, credential_id)
 
@@ -78,7 +78,7 @@ async def show(credential_id: RowId, user: CurrentUser, services: ServicesDep) -
 async def change(
     credential_id: RowId,
     asked: CredentialUpdate,
-    user: CurrentUser,
+    user: Manager,
     services: ServicesDep,
 ) -> Credential:
     """Change a credential. New keys are tried first; a refusal leaves the old ones in place."""
@@ -90,7 +90,7 @@ async def change(
     status_code=HTTPStatus.NO_CONTENT,
     responses=refusals(Unauthenticated, CredentialNotFound),
 )
-async def remove(credential_id: RowId, user: CurrentUser, services: ServicesDep) -> None:
+async def remove(credential_id: RowId, user: Manager, services: ServicesDep) -> None:
     """Remove a credential for good."""
     await services.credentials.delete(user.user_id, credential_id, user.caller)
 
@@ -108,6 +108,6 @@ async def remove(credential_id: RowId, user: CurrentUser, services: ServicesDep)
         CredentialUnreadable,
     ),
 )
-async def verify_stored(credential_id: RowId, user: CurrentUser, services: ServicesDep) -> Verdict:
+async def verify_stored(credential_id: RowId, user: Trader, services: ServicesDep) -> Verdict:
     """Ask the exchange what a stored key may do, now, and remember when it last worked."""
     return await services.credentials.verify(user.user_id, credential_id, user.caller)

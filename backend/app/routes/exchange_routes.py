@@ -9,7 +9,7 @@ from backend.app.errors import (
     Unauthenticated,
 )
 from backend.app.routes.dependencies import ServicesDep
-from backend.app.routes.policy import PUBLIC, SIGNED_IN
+from backend.app.routes.policy import PUBLIC, TRADING
 from backend.app.routes.problems import refusals
 from backend.app.schemas.exchange_schemas import (
     SupportedExchange,
@@ -37,7 +37,7 @@ async def exchanges(services: ServicesDep) -> Response:
 
 @router.post(
     "/exchange/verify",
-    dependencies=[Depends(SIGNED_IN)],
+    dependencies=[Depends(TRADING)],
     responses=refusals(Unauthenticated, ExchangeUnknown, ExchangeThrottled, ExchangeUnreachable),
 )
 async def verify(asked: VerifyRequest, services: ServicesDep) -> Verdict:

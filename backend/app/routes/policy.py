@@ -2,7 +2,8 @@
 
 A policy is a FastAPI dependency: `dependencies=[Depends(PUBLIC)]`, or a parameter such as
 `user: CurrentUser`, which declares and hands over the person in one step. A protected policy is
-at the same time the security scheme that `/docs` shows.
+at the same time the security scheme that `/docs` shows. A policy that names no scope is closed to
+platform keys; one that names a scope is open to the keys that hold it.
 """
 
 from collections.abc import Iterator
@@ -13,13 +14,22 @@ from fastapi.dependencies.models import Dependant
 from fastapi.openapi.models import HTTPBearer
 from fastapi.routing import RouteContext, iter_route_contexts
 from fastapi.security.base import SecurityBase
-from starlette.requests import HTTPConnection
+from starlette.requests import HTTPConnection, Request
 from starlette.types import Scope
 
-from backend.app.enums import Role
+from backend.app.container import Container
+from backend.app.enums import KeyScope, Role
 from backend.app.errors import ConfigurationError
 from backend.app.services.principal import Principal
-from backend.app.services.session_guard import SessionGuard
+from backend.app.services.request_signature import Asked
+
+_KEY_IN_AUTHORIZATION: Final = "bearer srk_"
+_SCHEME_LENGTH: Final = len("bearer ")
+
+
+_DESCRIPTION: Final = (
+    "The access token of POST /auth/token, or a platform key (`srk_...`) of POST /api-keys."
+)
 
 
 class Public:
@@ -30,40 +40,64 @@ class Public:
 
 
 class Policy(SecurityBase):
-    """Only signed-in people of these roles may ask."""
+    """Only people of these roles may ask, and their platform keys if those hold the scope."""
 
     scheme_name = "bearer"
-    model = HTTPBearer(bearerFormat="JWT", description="The access token of POST /auth/token.")
+    model = HTTPBearer(bearerFormat="JWT", description=_DESCRIPTION)
 
-    def __init__(self, *roles: Role) -> None:
+    def __init__(self, *roles: Role, scope: KeyScope | None = None) -> None:
         self.roles: Final = frozenset(roles)
+        self.scope: Final = scope
 
     async def __call__(self, connection: HTTPConnection) -> Principal:
         """Return who is asking.
 
         Raises:
-            Unauthenticated: nobody, or a token that is not accepted.
-            Forbidden: the role is not one of ours.
+            Unauthenticated: nobody, or a token or key that is not accepted.
+            Forbidden: the role is not one of ours, or the key lacks the scope.
         """
         # Straight from the scope: this runs on every request, and Starlette's views of it are slow.
         scope = connection.scope
-        guard: SessionGuard = scope["app"].state.container.session_guard
-        client = scope.get("client")
-        principal = await guard.admit(
-            _authorization(scope),
-            request_id=scope.get("state", {}).get("request_id"),
-            address=client[0] if client else None,
-        )
+        services: Container = scope["app"].state.container
+        authorization = _header(scope, b"authorization")
+        key = _presented_key(scope, authorization)
+        if key is not None:
+            principal = await self._admit_key(key, connection, services)
+        else:
+            principal = await services.guards.sessions.admit(
+                authorization, request_id=_request_id(scope), address=_address(scope)
+            )
         if principal.role not in self.roles:
-            raise await guard.deny(principal, scope["endpoint"].__name__)
+            raise await services.guards.sessions.deny(principal, scope["endpoint"].__name__)
+        return principal
+
+    async def _admit_key(
+        self, key: str, connection: HTTPConnection, services: Container
+    ) -> Principal:
+        scope, guard = connection.scope, services.guards.keys
+        principal = await guard.admit(
+            key, _asked(connection), request_id=_request_id(scope), address=_address(scope)
+        )
+        if self.scope not in principal.scopes:
+            raise await guard.deny(principal, self.scope, scope["endpoint"].__name__)
         return principal
 
 
 PUBLIC: Final = Public()
 SIGNED_IN: Final = Policy(*Role)
-ADMINISTRATION: Final = Policy(Role.ADMIN)
+READING: Final = Policy(*Role, scope=KeyScope.READ)
+TRADING: Final = Policy(*Role, scope=KeyScope.TRADE)
+MANAGING: Final = Policy(*Role, scope=KeyScope.ADMIN)
+ADMINISTRATION: Final = Policy(Role.ADMIN, scope=KeyScope.ADMIN)
+ADMINISTRATION_IN_SESSION: Final = Policy(Role.ADMIN)
 
+# Nobody but a person who signed in.
 CurrentUser = Annotated[Principal, Depends(SIGNED_IN)]
+AdministratorInSession = Annotated[Principal, Depends(ADMINISTRATION_IN_SESSION)]
+# That person, or a key: one that looks, one that acts at exchanges, one that changes what is held.
+Reader = Annotated[Principal, Depends(READING)]
+Trader = Annotated[Principal, Depends(TRADING)]
+Manager = Annotated[Principal, Depends(MANAGING)]
 Administrator = Annotated[Principal, Depends(ADMINISTRATION)]
 
 
@@ -110,8 +144,46 @@ def _policies_of(dependant: Dependant) -> list[Public | Policy]:
     return list({id(policy): policy for policy in found}.values())
 
 
-def _authorization(scope: Scope) -> str | None:
+def _header(scope: Scope, wanted: bytes) -> str | None:
     for name, value in scope["headers"]:
-        if name == b"authorization":
+        if name == wanted:
             return bytes(value).decode("latin-1")
     return None
+
+
+def _presented_key(scope: Scope, authorization: str | None) -> str | None:
+    # Whoever sends an Authorization header is judged by that alone.
+    if authorization is None:
+        return _header(scope, b"x-sr-key")
+    if authorization[: len(_KEY_IN_AUTHORIZATION)].lower() == _KEY_IN_AUTHORIZATION:
+        return authorization[_SCHEME_LENGTH:]
+    return None
+
+
+def _request_id(scope: Scope) -> str | None:
+    state: dict[str, str] = scope.get("state", {})
+    return state.get("request_id")
+
+
+def _address(scope: Scope) -> str | None:
+    client: tuple[str, int] | None = scope.get("client")
+    return client[0] if client else None
+
+
+def _asked(connection: HTTPConnection) -> Asked:
+    scope = connection.scope
+    path, query = scope.get("raw_path") or scope["path"].encode(), scope["query_string"]
+    return Asked(
+        method=scope.get("method", "GET"),
+        target=path + b"?" + query if query else path,
+        timestamp=_header(scope, b"x-sr-timestamp"),
+        nonce=_header(scope, b"x-sr-nonce"),
+        signature=_header(scope, b"x-sr-signature"),
+        # FastAPI hands every dependency the one request it reads the body from, which keeps what
+        # was read; a websocket's handshake has none.
+        body=connection.body if isinstance(connection, Request) else _no_body,
+    )
+
+
+async def _no_body() -> bytes:
+    return b""

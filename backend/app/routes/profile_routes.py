@@ -13,7 +13,7 @@ from backend.app.errors import (
     UserExists,
 )
 from backend.app.routes.dependencies import ServicesDep
-from backend.app.routes.policy import CurrentUser
+from backend.app.routes.policy import CurrentUser, Reader
 from backend.app.routes.problems import refusals
 from backend.app.schemas.user_schemas import PasswordChange, ProfileUpdate, UserProfile
 
@@ -21,7 +21,7 @@ router = APIRouter(prefix="/me", tags=["me"])
 
 
 @router.get("", responses=refusals(Unauthenticated))
-async def read_me(user: CurrentUser, services: ServicesDep) -> UserProfile:
+async def read_me(user: Reader, services: ServicesDep) -> UserProfile:
     """Show yourself."""
     return await services.profiles.get(user.user_id)
 

@@ -19,11 +19,11 @@ from backend.app.schemas.auth_schemas import LoginRequest, RefreshRequest, Token
 from backend.app.schemas.user_schemas import Registration, UserProfile
 from backend.app.services.address_limit import AddressLimit
 from backend.app.services.device_cookies import DeviceCookies
+from backend.app.services.guards import Guards
 from backend.app.services.login_throttle import LoginThrottling
 from backend.app.services.password_service import Checked, PasswordService, refuse_guessable
 from backend.app.services.principal import Client, Principal
 from backend.app.services.session_chain import CopiedToken, SessionChain
-from backend.app.services.session_guard import SessionGuard
 from backend.app.services.token_service import TokenService
 
 
@@ -54,7 +54,7 @@ class AuthService:
         settings: AuthSettings,
         passwords: PasswordService,
         tokens: TokenService,
-        guard: SessionGuard,
+        guard: Guards,
         addresses: AddressLimit,
         throttling: LoginThrottling,
         now: Clock,
@@ -145,10 +145,10 @@ class AuthService:
         """End the session that asks: its access and refresh tokens count no more."""
         async with self._database.transaction() as session:
             await AuthSessionRepository(session).revoke(
-                principal.user_id, principal.session_id, self._now()
+                principal.user_id, principal.session, self._now()
             )
             await self._record(session, Act.LOGOUT, Outcome.DONE, principal, principal.user_id)
-        self._guard.forget_session(principal.session_id)
+        self._guard.forget_session(principal.session)
 
     async def _begin_attempt(
         self, session: AsyncSession, username: str, client: Client

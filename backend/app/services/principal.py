@@ -4,24 +4,43 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from backend.app.audit_record import Actor, ActorType, Caller
-from backend.app.enums import Role
+from backend.app.enums import KeyScope, Role
+from backend.app.errors import SessionNeeded
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """A signed-in person in one request. The services are handed `user_id` as the owner."""
+    """A person in one request, signed in or through a platform key of theirs.
+
+    The services are handed `user_id` as the owner. `scopes` are those of the key; somebody in a
+    session has none and needs none.
+    """
 
     user_id: int
     username: str
     role: Role
-    session_id: UUID
+    session_id: UUID | None
     request_id: str | None = None
     address: str | None = None
+    key_prefix: str | None = None
+    scopes: frozenset[KeyScope] = frozenset()
+
+    @property
+    def session(self) -> UUID:
+        """Return the session that asks.
+
+        Raises:
+            SessionNeeded: a platform key asks.
+        """
+        if self.session_id is None:
+            raise SessionNeeded
+        return self.session_id
 
     @property
     def caller(self) -> Caller:
         """Return who asks, as the audit trail writes it."""
-        actor = Actor(ActorType.USER, self.user_id, session=str(self.session_id))
+        session = None if self.session_id is None else str(self.session_id)
+        actor = Actor(ActorType.USER, self.user_id, session, self.key_prefix)
         return Caller(actor, self.request_id, self.address)
 
 

@@ -11,10 +11,10 @@ from backend.app.repositories.audit_repository import AuditRepository
 from backend.app.repositories.auth_session_repository import AuthSessionRepository
 from backend.app.repositories.user_repository import UserRepository
 from backend.app.schemas.user_schemas import PasswordChange, ProfileUpdate, UserProfile
+from backend.app.services.guards import Guards
 from backend.app.services.login_throttle import LoginThrottling
 from backend.app.services.password_service import PasswordService, refuse_guessable
 from backend.app.services.principal import Principal
-from backend.app.services.session_guard import SessionGuard
 
 
 class ProfileService:
@@ -25,7 +25,7 @@ class ProfileService:
         *,
         database: Database,
         passwords: PasswordService,
-        guard: SessionGuard,
+        guard: Guards,
         throttling: LoginThrottling,
         now: Clock,
     ) -> None:
@@ -62,7 +62,7 @@ class ProfileService:
         """
         refuse_guessable(asked.new_password, principal.username)
         # A stolen access token must not become a place to guess the password.
-        subject = self._throttling.subject(principal.username, str(principal.session_id))
+        subject = self._throttling.subject(principal.username, str(principal.session))
         async with self._database.transaction() as session:
             seen = await UserRepository(session).get(principal.user_id)
             wait_seconds = await self._throttling.charge(session, subject)
@@ -88,7 +88,7 @@ class ProfileService:
         if user.auth_version != seen.auth_version:
             raise PasswordWrong("The password changed meanwhile.")
         changed = await users.change_login(user.id, {"hashed_password": hashed})
-        await sessions.keep(user.id, principal.session_id, changed.auth_version)
+        await sessions.keep(user.id, principal.session, changed.auth_version)
         await sessions.announce_user_changed(user.id)
 
     async def _record_failure(self, principal: Principal) -> None:

@@ -16,10 +16,10 @@ from backend.app.repositories.auth_session_repository import AuthSessionReposito
 from backend.app.repositories.dek_repository import DekRepository
 from backend.app.repositories.user_repository import UserRepository
 from backend.app.schemas.user_schemas import UserCreate, UserPage, UserProfile, UserUpdate
+from backend.app.services.guards import Guards
 from backend.app.services.login_throttle import LoginThrottling
 from backend.app.services.password_service import PasswordService, new_password, refuse_guessable
 from backend.app.services.principal import Principal
-from backend.app.services.session_guard import SessionGuard
 
 FIRST_ADMINISTRATOR: Final = "admin"
 # RFC 2606: no mail is ever delivered there. The administrator sets a real one.
@@ -34,7 +34,7 @@ class UserService:
         *,
         database: Database,
         passwords: PasswordService,
-        guard: SessionGuard,
+        guard: Guards,
         throttling: LoginThrottling,
         now: Clock,
     ) -> None:

@@ -1,6 +1,6 @@
-"""Hears in this process which sessions other processes have ended.
+"""Hears in this process which sessions and platform keys other processes have ended.
 
-Without it a session that ended elsewhere passes here for up to `STALE_SECONDS_MAX` more.
+Without it what ended elsewhere passes here for up to `STALE_SECONDS_MAX` more.
 """
 
 from typing import Any, Final
@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from backend.app.repositories.auth_session_repository import SESSIONS_CHANNEL
-from backend.app.services.session_guard import SessionGuard
+from backend.app.services.guards import Guards
 
 _ANSWER_SECONDS_MAX: Final = 2.0
 
@@ -20,9 +20,9 @@ class SessionListener:
     name = "session-listener"
     interval_seconds = 2.0
 
-    def __init__(self, engine: AsyncEngine, guard: SessionGuard) -> None:
+    def __init__(self, engine: AsyncEngine, guards: Guards) -> None:
         self._engine = engine
-        self._guard = guard
+        self._guards = guards
         self._connection: AsyncConnection | None = None
         self._driver: Any = None
 
@@ -57,14 +57,16 @@ class SessionListener:
         await driver.add_listener(SESSIONS_CHANNEL, self._hear)
         self._driver = driver
         # What was said while nobody listened is lost.
-        self._guard.forget_everything()
+        self._guards.forget_everything()
 
     def _hear(self, _connection: object, _pid: int, _channel: str, message: str) -> None:
         kind, _, name = message.partition(":")
         try:
             if kind == "session":
-                self._guard.forget_session(UUID(name))
+                self._guards.forget_session(UUID(name))
+            elif kind == "key":
+                self._guards.forget_key(name)
             elif kind == "user":
-                self._guard.forget_user(int(name))
+                self._guards.forget_user(int(name))
         except ValueError:
-            self._guard.forget_everything()
+            self._guards.forget_everything()

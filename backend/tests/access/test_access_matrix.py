@@ -15,14 +15,35 @@ from httpx2 import AsyncClient, Response
 from sqlalchemy import text
 
 from backend.app.container import Container
-from backend.app.enums import Role
+from backend.app.enums import KeyScope, Role
 from backend.app.main import AppRole, create_app
 from backend.app.routes.policy import Policy, Public, declared_policies
 from backend.app.services.token_service import TokenService
-from backend.tests.support.access import CASES, MISSING_ID, OBJECTS, Case, World
+from backend.tests.support.access import CASES, OBJECTS, Case, World
+from backend.tests.support.api_keys import api_key, key_headers
 from backend.tests.support.people import Person, bearer
 
-STRANGERS: Final = ("anonymous", "expired token", "revoked session", "garbage")
+STRANGERS: Final = (
+    "anonymous",
+    "expired token",
+    "revoked session",
+    "garbage",
+    "expired key",
+    "revoked key",
+    "key from elsewhere",
+    "unknown key",
+    "unsigned key",
+)
+CLOSED_TO_KEYS: Final = {
+    "POST /api/v1/auth/logout",
+    "PATCH /api/v1/me",
+    "POST /api/v1/me/password",
+    "GET /api/v1/api-keys",
+    "POST /api/v1/api-keys",
+    "DELETE /api/v1/api-keys/{key_id}",
+    "GET /api/v1/users/{user_id}/api-keys",
+    "DELETE /api/v1/users/{user_id}/api-keys",
+}
 SAME_FOR_ALL_REQUESTS: Final = ("type", "title", "status", "code", "detail")
 
 
@@ -72,7 +93,9 @@ def protected(services: Container) -> list[Door]:
     return [door for door in doors(services) if isinstance(door.policy, Policy)]
 
 
-async def ask(world: World, door: Door, headers: dict[str, str], ids: dict[str, int]) -> Response:
+async def ask(
+    world: World, door: Door, headers: dict[str, str], ids: dict[str, int | str]
+) -> Response:
     body = door.case.body
     return await world.client.request(
         door.method,
@@ -82,18 +105,20 @@ async def ask(world: World, door: Door, headers: dict[str, str], ids: dict[str, 
     )
 
 
-async def objects(door: Door, world: World, owner: Person) -> dict[str, int]:
+async def objects(door: Door, world: World, owner: Person) -> dict[str, int | str]:
     return {name: await OBJECTS[name].make(world, owner) for name in door.parameters}
 
 
-def missing(door: Door) -> dict[str, int]:
-    return dict.fromkeys(door.parameters, MISSING_ID)
+def missing(door: Door) -> dict[str, int | str]:
+    return {name: OBJECTS[name].missing for name in door.parameters}
 
 
 async def stranger(kind: str, world: World) -> dict[str, str]:
     """Return the headers of somebody who must not pass anywhere that is protected."""
     somebody = await world.somebody(Role.ADMIN)
     services = world.services
+    if "key" in kind:
+        return await _strange_key(kind, services, somebody)
     if kind == "anonymous":
         return {}
     if kind == "garbage":
@@ -108,6 +133,23 @@ async def stranger(kind: str, world: World) -> dict[str, str]:
             {"id": somebody.session_id},
         )
     return somebody.headers
+
+
+async def _strange_key(kind: str, services: Container, somebody: Person) -> dict[str, str]:
+    changes: dict[str, Any] = {
+        "key from elsewhere": {"networks": ["192.0.2.0/24"]},
+        "unsigned key": {"signing": "hmac"},
+    }.get(kind, {})
+    key = await api_key(services, somebody, *KeyScope, **changes)
+    statement = {
+        "expired key": "UPDATE api_keys SET expires_at = :now WHERE key_id = :id",
+        "revoked key": "UPDATE api_keys SET revoked_at = :now WHERE key_id = :id",
+        "unknown key": "DELETE FROM api_keys WHERE key_id = :id",
+    }.get(kind)
+    if statement is not None:
+        async with services.database.transaction() as session:
+            await session.execute(text(statement), {"id": key.key_id, "now": services.clock()})
+    return key_headers(key)
 
 
 def shown(answer: Response) -> dict[str, Any]:
@@ -166,6 +208,41 @@ async def test_each_role_passes_the_doors_its_policy_names(
             wrong.append((str(door), answer.status_code, sorted(expected)))
 
     assert wrong == []
+
+
+@pytest.mark.parametrize("role", [Role.USER, Role.ADMIN])
+@pytest.mark.parametrize("scope", KeyScope)
+async def test_a_key_passes_the_doors_that_name_its_scope_and_its_persons_role(
+    world: World, protected: list[Door], scope: KeyScope, role: Role
+) -> None:
+    wrong = []
+
+    for door in protected:
+        somebody = await world.somebody(role)
+        key = await api_key(world.services, somebody, scope)
+        allowed = (
+            isinstance(door.policy, Policy)
+            and door.policy.scope is scope
+            and role in door.policy.roles
+        )
+        ids = await objects(door, world, somebody)
+        answer = await ask(world, door, key_headers(key), ids)
+        expected = door.case.statuses if allowed else frozenset({403})
+        if answer.status_code not in expected:
+            wrong.append((str(door), answer.status_code, sorted(expected)))
+
+    assert wrong == []
+
+
+def test_what_only_a_person_may_do_names_no_scope(protected: list[Door]) -> None:
+    closed = {
+        str(door)
+        for door in protected
+        if isinstance(door.policy, Policy) and door.policy.scope is None
+    }
+
+    # Keys must not make keys, nor change how their person signs in.
+    assert closed >= CLOSED_TO_KEYS
 
 
 @pytest.mark.parametrize("role", Role)

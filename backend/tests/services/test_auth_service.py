@@ -66,7 +66,7 @@ class Login:
         return (await self.services.auth.login(asked, LAPTOP)).tokens
 
     async def admit(self, pair: TokenPair) -> Principal:
-        return await self.services.session_guard.admit(
+        return await self.services.guards.sessions.admit(
             f"Bearer {pair.access}", request_id=None, address=None
         )
 
@@ -285,7 +285,7 @@ async def test_the_oldest_session_makes_room_for_the_fifty_first(
 
     alice.clock.advance(minutes=1)
     await alice.sign_in()
-    services.session_guard.forget_everything()
+    services.guards.sessions.forget_everything()
 
     with pytest.raises(Unauthenticated):
         await alice.admit(first)

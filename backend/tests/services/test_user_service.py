@@ -40,7 +40,7 @@ async def test_the_first_start_makes_one_administrator_and_the_second_none(
 
     assert (first, second) == (True, False)
     signed_in = await login(services, "admin", PASSWORD)
-    admitted = await services.session_guard.admit(
+    admitted = await services.guards.sessions.admit(
         f"Bearer {signed_in.tokens.access}", request_id=None, address=None
     )
     assert admitted.role is Role.ADMIN
@@ -57,7 +57,7 @@ async def test_a_reset_password_works_at_once_and_ends_what_was_open(
     with pytest.raises(LoginRefused):
         await login(services, "admin", PASSWORD)
     with pytest.raises(Unauthenticated):
-        await services.session_guard.admit(
+        await services.guards.sessions.admit(
             f"Bearer {before.tokens.access}", request_id=None, address=None
         )
     await login(services, "admin", fresh.get_secret_value())

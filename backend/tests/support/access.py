@@ -13,6 +13,7 @@ from httpx2 import AsyncClient
 
 from backend.app.container import Container
 from backend.app.enums import Role
+from backend.tests.support.api_keys import api_key
 from backend.tests.support.people import PASSWORD, Person, person
 
 MISSING_ID: Final = 2**62
@@ -35,8 +36,9 @@ class World:
 class Objects:
     """How a path parameter's objects are made, and whether they belong to somebody."""
 
-    make: Callable[[World, Person], Awaitable[int]]
+    make: Callable[[World, Person], Awaitable[int | str]]
     owned: bool
+    missing: int | str = MISSING_ID
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,10 @@ async def _credential(world: World, owner: Person) -> int:
     return int(answer.json()["id"])
 
 
+async def _api_key(world: World, owner: Person) -> str:
+    return (await api_key(world.services, owner)).key_id
+
+
 def _key_pair() -> dict[str, Any]:
     return {
         "exchange_name": "binance",
@@ -78,6 +84,7 @@ _ASKED_THE_EXCHANGE: Final = frozenset({200, 503})
 OBJECTS: Final[Mapping[str, Objects]] = {
     "user_id": Objects(_user, owned=False),
     "credential_id": Objects(_credential, owned=True),
+    "key_id": Objects(_api_key, owned=True, missing="missing0"),
 }
 
 CASES: Final[Mapping[str, Case]] = {
@@ -91,5 +98,6 @@ CASES: Final[Mapping[str, Case]] = {
     "POST /api/v1/credentials": Case(lambda: {**_key_pair(), "verify": False}),
     "PUT /api/v1/credentials/{credential_id}": Case(lambda: {"label": "new"}),
     "POST /api/v1/credentials/{credential_id}/verify": Case(statuses=_ASKED_THE_EXCHANGE),
+    "POST /api/v1/api-keys": Case(lambda: {"name": "bot", "scopes": ["read"]}),
     "POST /api/v1/exchange/verify": Case(_key_pair, _ASKED_THE_EXCHANGE),
 }
