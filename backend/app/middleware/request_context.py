@@ -1,5 +1,6 @@
 """Each request gets a name, one log line, and an answer even when something breaks."""
 
+import logging
 import re
 import time
 from typing import Final
@@ -9,10 +10,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from backend.app.clock import Clock
 from backend.app.ids import new_request_id
-from backend.app.logs import logger
+from backend.app.logs import REQUESTS, logger
 from backend.app.problems import internal_problem
 
 _LOG = logger(__name__)
+_REQUESTS: Final = logging.getLogger(REQUESTS)
 _ACCEPTED_ID: Final = re.compile(rb"[A-Za-z0-9-]{8,64}")
 
 
@@ -42,12 +44,15 @@ class RequestContext:
             if answer.status is None:
                 await internal_problem(request_id, self._clock())(scope, receive, answer.send)
         finally:
-            _LOG.info(
+            _REQUESTS.info(
                 "request",
-                method=scope["method"],
-                route=_route(scope),
-                status=answer.status,
-                milliseconds=round((time.perf_counter() - started) * 1000, 1),
+                {
+                    "request_id": request_id,
+                    "method": scope["method"],
+                    "route": _route(scope),
+                    "status": answer.status,
+                    "milliseconds": round((time.perf_counter() - started) * 1000, 1),
+                },
             )
 
 
