@@ -1,6 +1,5 @@
 """The command `strongroom`. Imports stay inside the verbs, so that help answers at once."""
 
-import asyncio
 from collections.abc import Coroutine
 from enum import StrEnum
 from typing import Annotated, Any
@@ -13,6 +12,8 @@ app = typer.Typer(
     # Tracebacks with local variables would print secrets.
     pretty_exceptions_enable=False,
     add_completion=False,
+    # Help in colours would cost as much as everything else it takes.
+    rich_markup_mode=None,
 )
 
 
@@ -77,10 +78,16 @@ def rehearse(
 
 def _run(work: Coroutine[Any, Any, int]) -> None:
     """Run one verb; what the user can mend is told in a line, without a traceback."""
+    import asyncio
+
+    from uvicorn.loops.auto import auto_loop_factory
+
     from backend.app.errors import ConfigurationError, StrongroomError
 
     try:
-        raise typer.Exit(asyncio.run(work))
+        # uvloop where there is one: a quarter less CPU per request.
+        with asyncio.Runner(loop_factory=auto_loop_factory()) as runner:
+            raise typer.Exit(runner.run(work))
     except ConfigurationError as error:
         typer.echo(f"strongroom: {error}", err=True)
         raise typer.Exit(2) from None
