@@ -9,7 +9,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "003"
-down_revision = "001"
+down_revision = "002"
 
 
 def upgrade() -> None:

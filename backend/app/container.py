@@ -27,6 +27,8 @@ from backend.app.services.health_service import HealthService
 from backend.app.services.key_check import KeyCheck
 from backend.app.services.key_ring import KeyRing
 from backend.app.services.login_throttle import LoginThrottling
+from backend.app.services.notification_service import NotificationService
+from backend.app.services.passport_service import PassportService
 from backend.app.services.password_service import PasswordService
 from backend.app.services.profile_service import ProfileService
 from backend.app.services.redis_cache import RedisCache
@@ -156,6 +158,8 @@ class Container:
             list_ttl_seconds=settings.cache.credential_list_ttl_seconds,
             now=self.clock,
         )
+        self.passports = PassportService(self.database)
+        self.notifications = NotificationService(self.database, self.clock)
 
     def _real_connector(self) -> Connector:
         exchange = self.settings.exchange

@@ -28,6 +28,38 @@ class Known(StrEnum):
     UNKNOWN = "unknown"
 
 
+class Evidence(StrEnum):
+    """What a statement about a key rests on, the strongest first."""
+
+    KEY_INFO = "key_info"
+    DRY_RUN_ORDER = "dry_run_order"
+    ACCOUNT = "account"
+    FETCH_TIME = "fetch_time"
+    HTTP_DATE = "http_date"
+
+
+class UnknownBecause(StrEnum):
+    """Why rights of a key stay unknown."""
+
+    REFUSED = "refused"
+    NO_ANSWER = "no_answer"
+    NOT_TOLD = "not_told"
+
+
+class NotificationKind(StrEnum):
+    """What somebody should know although nobody asked."""
+
+    WITHDRAWAL_ENABLED = "withdrawal_enabled"
+    RIGHT_GAINED = "right_gained"
+    RIGHT_LOST = "right_lost"
+    ADDRESSES_CHANGED = "addresses_changed"
+    KEY_ENDS_SOON = "key_ends_soon"
+    KEY_INVALID = "key_invalid"
+    KEY_DEACTIVATED = "key_deactivated"
+    KEY_VALID_AGAIN = "key_valid_again"
+    KEY_SHARED = "key_shared"
+
+
 class KeyScope(StrEnum):
     """What a platform key may do at the most; its user's role still applies."""
 

@@ -16,6 +16,8 @@ from backend.app.routes import (
     docs_routes,
     exchange_routes,
     health_routes,
+    notification_routes,
+    passport_routes,
     profile_routes,
     user_routes,
 )
@@ -38,6 +40,8 @@ _ROUTERS: dict[AppRole, tuple[APIRouter, ...]] = {
         user_routes.router,
         api_key_routes.router,
         credential_routes.router,
+        passport_routes.router,
+        notification_routes.router,
         exchange_routes.router,
     ),
 }

@@ -140,7 +140,7 @@ def _in_words(verdict: Mapping[str, Any]) -> str:
     if not verdict.get("is_valid"):
         standing = str(verdict.get("standing", "no_verdict")).replace("_", " ")
         return f"{standing}: {verdict.get('reason') or verdict.get('code')}"
-    rights = verdict["rights"] or {}
+    rights = verdict["passport"] or {}
     if rights.get("can_trade", "unknown") == "unknown":
         return "valid, rights not told"
     words = ("trade", "withdraw", "transfer")

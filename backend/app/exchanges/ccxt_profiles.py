@@ -6,10 +6,11 @@ currencies and no account detection, so no private call is made that the questio
 Source: docs/ARCHITECTURE.md, "The eight exchanges".
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from backend.app.exchanges.exchange_clock import TimeCall
 from backend.app.exchanges.raw_answer import RawAnswer
 from backend.app.exchanges.registry import ExchangeId
 
@@ -28,6 +29,15 @@ KeyPlan = Callable[[Ask, str], Awaitable[list[RawAnswer]]]
 
 
 @dataclass(frozen=True, slots=True)
+class DryRunOrder:
+    """An order the exchange checks and never places, and how it says that it would take it."""
+
+    method: str
+    order: Mapping[str, str]
+    passed: Callable[[Any], bool]
+
+
+@dataclass(frozen=True, slots=True)
 class CcxtProfile:
     """How one exchange is asked."""
 
@@ -36,6 +46,10 @@ class CcxtProfile:
     key_information: KeyPlan
     key_information_first: bool = False
     """The balance call depends on what the key call says; otherwise both go out at once."""
+    time: TimeCall | None = None
+    """None where key information takes two calls already: there the HTTP date has to do."""
+    dry_run_order: DryRunOrder | None = None
+    """An order that is checked and never placed, for when the key's rights are not told."""
 
 
 def _balance_call(method: str) -> BalancePlan:
@@ -80,6 +94,12 @@ async def _mexc_key_information(ask: Ask, api_key: str) -> list[RawAnswer]:
     return [await ask("spotPrivateGetApiKeyInfo", accessKey=api_key)]
 
 
+def _dry_run_by_symbol(method: str) -> DryRunOrder:
+    # At the market and by cost: no price that could leave a band, no amount below a step.
+    order = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quoteOrderQty": "20"}
+    return DryRunOrder(method, order, lambda value: isinstance(value, dict) and "code" not in value)
+
+
 def _htx_spot_account(value: Any) -> str | None:
     accounts = _member(value, "data")
     for account in accounts if isinstance(accounts, list) else ():
@@ -109,17 +129,21 @@ CCXT_PROFILES: dict[str, CcxtProfile] = {
         live_origin="https://api.binance.com",
         balances=_balance_call("privateGetAccount"),
         key_information=_key_calls("sapiGetAccountApiRestrictions"),
+        time=TimeCall("publicGetTime", ("serverTime",)),
+        dry_run_order=_dry_run_by_symbol("privatePostOrderTest"),
     ),
     ExchangeId.OKX: CcxtProfile(
         live_origin="https://www.okx.com",
         balances=_balance_call("privateGetAccountBalance"),
         key_information=_key_calls("privateGetAccountConfig"),
+        time=TimeCall("publicGetPublicTime", ("data", 0, "ts")),
     ),
     ExchangeId.BYBIT: CcxtProfile(
         live_origin="https://api.bybit.com",
         balances=_bybit_balances,
         key_information=_key_calls("privateGetV5UserQueryApi"),
         key_information_first=True,
+        time=TimeCall("publicGetV5MarketTime", ("time",)),
     ),
     ExchangeId.HTX: CcxtProfile(
         live_origin="https://api.huobi.pro",
@@ -131,6 +155,18 @@ CCXT_PROFILES: dict[str, CcxtProfile] = {
         # Without a type: an account on the high-frequency engine looks empty under "trade".
         balances=_balance_call("privateGetAccounts"),
         key_information=_key_calls("privateGetUserApiKey"),
+        time=TimeCall("publicGetTimestamp", ("data",)),
+        dry_run_order=DryRunOrder(
+            "privatePostOrdersTest",
+            {
+                "clientOid": "strongroom-dry-run",
+                "symbol": "BTC-USDT",
+                "side": "buy",
+                "type": "market",
+                "funds": "20",
+            },
+            lambda value: _member(value, "code") == "200000",
+        ),
     ),
     ExchangeId.GATE: CcxtProfile(
         live_origin="https://api.gateio.ws",
@@ -142,10 +178,13 @@ CCXT_PROFILES: dict[str, CcxtProfile] = {
         live_origin="https://api.bitget.com",
         balances=_balance_call("privateSpotGetV2SpotAccountAssets"),
         key_information=_key_calls("privateSpotGetV2SpotAccountInfo"),
+        time=TimeCall("publicCommonGetV2PublicTime", ("data", "serverTime")),
     ),
     ExchangeId.MEXC: CcxtProfile(
         live_origin="https://api.mexc.com",
         balances=_balance_call("spotPrivateGetAccount"),
         key_information=_mexc_key_information,
+        time=TimeCall("spotPublicGetTime", ("serverTime",)),
+        dry_run_order=_dry_run_by_symbol("spotPrivatePostOrderTest"),
     ),
 }

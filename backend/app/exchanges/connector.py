@@ -16,7 +16,7 @@ from typing import Final
 import yarl
 
 from backend.app.clock import Clock, utc_now
-from backend.app.enums import Environment
+from backend.app.enums import Environment, Known
 from backend.app.errors import (
     ConfigurationError,
     CredentialRefused,
@@ -26,9 +26,11 @@ from backend.app.errors import (
 )
 from backend.app.exchanges.ccxt_client import CcxtClients
 from backend.app.exchanges.ccxt_profiles import CCXT_PROFILES
+from backend.app.exchanges.exchange_clock import ExchangeClocks
 from backend.app.exchanges.inquiry import Inquiry
-from backend.app.exchanges.key_information import Balance
+from backend.app.exchanges.key_information import Balance, KeyInformation
 from backend.app.exchanges.outbound import Outbound, OutboundLimits
+from backend.app.exchanges.raw_answer import RawAnswer
 from backend.app.exchanges.reasons import Reason, Refusal, Standing
 from backend.app.exchanges.refusals import advice, sentence
 from backend.app.exchanges.registry import resolve
@@ -50,6 +52,22 @@ class ConnectorSettings:
     question_seconds: float = 15.0
 
 
+@dataclass(frozen=True, slots=True)
+class _KeyTold:
+    """What the key-information calls told, and why they told no more."""
+
+    answers: list[RawAnswer]
+    information: KeyInformation | None
+    unread: Refusal | None
+
+    @property
+    def may_be_asked_more(self) -> bool:
+        """Whether the exchange answered, and did not ask for rest."""
+        return bool(self.answers) and (
+            self.unread is None or self.unread.reason is not Reason.RATE_LIMITED
+        )
+
+
 class Connector:
     """Asks the eight exchanges. Built once; opens connections and loads CCXT when first asked."""
 
@@ -65,6 +83,7 @@ class Connector:
         self._outbound = Outbound(allowed_origins(settings), settings.limits, monotonic)
         self._clock = clock
         self._monotonic = monotonic
+        self._clocks = ExchangeClocks(monotonic)
 
     async def verify(self, exchange: str, keys: ExchangeKeys) -> Verification:
         """Ask an exchange for a key's balance and rights. An exchange's misbehaviour never raises.
@@ -106,29 +125,55 @@ class Connector:
 
     async def _verify(self, exchange: str, keys: SigningKeys) -> Verification:
         inquiry = await self._inquire(exchange, keys)
-        if CCXT_PROFILES[exchange].key_information_first:
-            answers, silence = await inquiry.ask_key(keys.api_key)
-            balances, refusal = await inquiry.balances(answers)
-        else:
-            async with asyncio.TaskGroup() as both:
-                key_task = both.create_task(inquiry.ask_key(keys.api_key))
-                balance_task = both.create_task(inquiry.balances())
-            (answers, silence), (balances, refusal) = key_task.result(), balance_task.result()
-        information, unread = (
-            inquiry.read_key(answers, keys.api_key) if silence is None else (None, silence)
-        )
+        told, (balances, refusal) = await self._ask_both(exchange, inquiry, keys.api_key)
+        # Only where it can prove something, and with the request the clock would have taken.
+        tries = told.information is None and told.may_be_asked_more and refusal is None
+        offset_ms, clock_evidence = inquiry.clock
         return Verification(
             refusal=refusal and _without_keys(refusal, keys),
             balances=balances,
-            key_information=information,
-            key_information_refusal=unread and _without_keys(unread, keys),
-            clock_offset_ms=inquiry.clock_offset_ms,
+            key_information=told.information,
+            key_information_refusal=told.unread and _without_keys(told.unread, keys),
+            dry_run_order=await inquiry.try_order() if tries else Known.UNKNOWN,
+            clock_offset_ms=offset_ms,
+            clock_evidence=clock_evidence,
             evidence=tuple(inquiry.evidence),
         )
 
+    async def _ask_both(
+        self, exchange: str, inquiry: Inquiry, api_key: str
+    ) -> tuple["_KeyTold", tuple[tuple[Balance, ...], Refusal | None]]:
+        """Ask for key and balance; at once, unless the balance call needs the key's answer."""
+        if CCXT_PROFILES[exchange].key_information_first:
+            told = await _ask_key(inquiry, api_key)
+            async with asyncio.TaskGroup() as both:
+                balance_task = both.create_task(inquiry.balances(told.answers))
+                both.create_task(_read_clock(inquiry, told))
+            return told, balance_task.result()
+        async with asyncio.TaskGroup() as both:
+            balance_task = both.create_task(inquiry.balances())
+            told = await _ask_key(inquiry, api_key)
+            await _read_clock(inquiry, told)
+        return told, balance_task.result()
+
     async def _inquire(self, exchange: str, keys: SigningKeys) -> Inquiry:
         signer = await self._clients.signer(exchange, keys)
-        return Inquiry(exchange, signer, self._outbound, self._clock, self._monotonic)
+        return Inquiry(
+            exchange, signer, self._outbound, self._clock, self._monotonic, clocks=self._clocks
+        )
+
+
+async def _ask_key(inquiry: Inquiry, api_key: str) -> _KeyTold:
+    answers, silence = await inquiry.ask_key(api_key)
+    if silence is not None:
+        return _KeyTold([], None, silence)
+    return _KeyTold(answers, *inquiry.read_key(answers, api_key))
+
+
+async def _read_clock(inquiry: Inquiry, told: _KeyTold) -> None:
+    # A key that was not told may need the request for a dry-run order; one refused is not worth it.
+    if told.information is not None:
+        await inquiry.read_clock()
 
 
 def allowed_origins(settings: ConnectorSettings) -> dict[str, frozenset[str]]:

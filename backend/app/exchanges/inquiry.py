@@ -1,14 +1,16 @@
 """One conversation with one exchange about one key: the calls, and a note of each."""
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Final
 
 from backend.app.clock import Clock
+from backend.app.enums import Evidence, Known
 from backend.app.exchanges.ccxt_client import CcxtSigner
 from backend.app.exchanges.ccxt_profiles import CCXT_PROFILES
 from backend.app.exchanges.dialects.base import NotTheExchange
+from backend.app.exchanges.exchange_clock import ExchangeClocks
 from backend.app.exchanges.key_information import Balance, KeyInformation
 from backend.app.exchanges.outbound import Fault, NoAnswer, Outbound, OutboundAnswer
 from backend.app.exchanges.raw_answer import RawAnswer
@@ -19,6 +21,10 @@ from backend.app.exchanges.verification import CallEvidence
 _ANSWERED: Final = "answered"
 # An HTTP date has whole seconds: on average the moment is half of one later.
 _DATE_ROUNDING: Final = timedelta(milliseconds=500)
+_UNIX_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+# The balance was read from the same address with the same key, so of the causes an exchange may
+# leave open only the missing right remains.
+_NOT_ALLOWED: Final = frozenset({Reason.PERMISSION_MISSING, Reason.AMBIGUOUS_CREDENTIALS})
 
 
 class Inquiry:
@@ -31,6 +37,8 @@ class Inquiry:
         outbound: Outbound,
         clock: Clock,
         monotonic: Callable[[], float],
+        *,
+        clocks: ExchangeClocks,
     ) -> None:
         self._exchange = exchange
         self._profile = CCXT_PROFILES[exchange]
@@ -38,8 +46,17 @@ class Inquiry:
         self._outbound = outbound
         self._clock = clock
         self._monotonic = monotonic
+        self._clocks = clocks
+        self._date_offset_ms: int | None = None
         self.evidence: list[CallEvidence] = []
-        self.clock_offset_ms: int | None = None
+
+    @property
+    def clock(self) -> tuple[int | None, Evidence | None]:
+        """How far the exchange's clock is ahead of ours, and what says so."""
+        told = self._clocks.offset_ms(self._exchange)
+        if told is not None:
+            return told, Evidence.FETCH_TIME
+        return self._date_offset_ms, None if self._date_offset_ms is None else Evidence.HTTP_DATE
 
     async def balances(
         self, known: Sequence[RawAnswer] = ()
@@ -67,14 +84,46 @@ class Inquiry:
     def read_key(
         self, answers: Sequence[RawAnswer], api_key: str
     ) -> tuple[KeyInformation | None, Refusal | None]:
-        """Return the key's rights, or why they stay unknown."""
+        """Return the key's rights, and why they, or some of them, stay unknown."""
         values = [answer.value if answer.accepted else None for answer in answers]
         try:
             if any(value is not None for value in values):
-                return dialect(self._exchange).read_key_information(values, api_key), None
+                told = dialect(self._exchange).read_key_information(values, api_key)
+                return told, self._refusal(answers) if None in values else None
         except NotTheExchange:
             pass
         return None, self._refusal(answers)
+
+    async def read_clock(self) -> None:
+        """Ask the exchange for the time, unless that was done within the last minute."""
+        time_call = self._profile.time
+        if time_call is None or self._clocks.offset_ms(self._exchange) is not None:
+            return
+        at, started = self._clock(), self._monotonic()
+        try:
+            answer = await self._ask(time_call.method)
+        except NoAnswer:
+            return
+        theirs_ms = time_call.read_ms(answer.value) if answer.accepted else None
+        if theirs_ms is None:
+            return
+        # The exchange looked at its clock somewhere between question and answer: halfway, say.
+        halfway = at + timedelta(seconds=(self._monotonic() - started) / 2)
+        ours_ms = (halfway - _UNIX_EPOCH) / timedelta(milliseconds=1)
+        self._clocks.keep(self._exchange, round(theirs_ms - ours_ms))
+
+    async def try_order(self) -> Known:
+        """Have an order checked that is never placed: whether the key may trade."""
+        tried = self._profile.dry_run_order
+        if tried is None:
+            return Known.UNKNOWN
+        try:
+            answer = await self._ask(tried.method, **tried.order)
+        except NoAnswer:
+            return Known.UNKNOWN
+        if answer.accepted and tried.passed(answer.value):
+            return Known.YES
+        return Known.NO if self._refusal([answer]).reason in _NOT_ALLOWED else Known.UNKNOWN
 
     async def _ask(self, method: str, **params: str) -> RawAnswer:
         at, started = self._clock(), self._monotonic()
@@ -106,7 +155,7 @@ class Inquiry:
             return
         theirs = theirs.replace(tzinfo=theirs.tzinfo or UTC)
         ahead: timedelta = theirs + _DATE_ROUNDING - self._clock()
-        self.clock_offset_ms = round(ahead / timedelta(milliseconds=1))
+        self._date_offset_ms = round(ahead / timedelta(milliseconds=1))
 
 
 def _no_verdict(fault: Fault) -> Refusal:

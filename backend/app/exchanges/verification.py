@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from backend.app.enums import Evidence, Known
 from backend.app.exchanges.key_information import Balance, KeyInformation
 from backend.app.exchanges.reasons import Refusal
 from backend.app.exchanges.wire import SigningKeys
@@ -44,14 +45,19 @@ class CallEvidence:
 class Verification:
     """What an exchange said about a key. Facts only; the verdict is the service's.
 
-    `refusal` is None exactly when the balance was read. `clock_offset_ms` is how far the
-    exchange's clock is ahead of ours, to about a second, where an answer told the time.
+    `refusal` is None exactly when the balance was read. `key_information_refusal` says why the
+    key's rights are not known, or not all of them. `dry_run_order` says whether an order passed
+    the exchange's checks, where that was tried. `clock_offset_ms` is how far the exchange's clock
+    is ahead of ours, where an answer told the time: by its time call to some milliseconds, by an
+    HTTP date to about a second.
     """
 
     refusal: Refusal | None
     balances: tuple[Balance, ...] = ()
     key_information: KeyInformation | None = None
     key_information_refusal: Refusal | None = None
+    dry_run_order: Known = Known.UNKNOWN
     clock_offset_ms: int | None = None
+    clock_evidence: Evidence | None = None
     latency_ms: int = 0
     evidence: tuple[CallEvidence, ...] = ()

@@ -1,12 +1,14 @@
 """The vault's table: one exchange key of one user, its secrets sealed."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
     BigInteger,
     ForeignKey,
     Index,
+    Integer,
     LargeBinary,
     Sequence,
     String,
@@ -14,6 +16,7 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from backend.app.models.base import Base, Timestamped
@@ -26,7 +29,9 @@ class ApiCredential(Timestamped, Base):
     """A credential as stored. `encrypted_*` hold sealed text, bound to owner, row and revision.
 
     `rev` counts the changes of the secrets; `key_fingerprint` is keyed and finds the same key
-    bound twice without comparing keys.
+    bound twice without comparing keys. `passport` is what its exchange last told of the key;
+    `invalid_verdicts` counts those in a row, up to the one at which the house switches the key
+    off, which `deactivated_at` remembers.
     """
 
     __tablename__ = "api_credentials"
@@ -51,3 +56,7 @@ class ApiCredential(Timestamped, Base):
     is_active: Mapped[bool] = mapped_column(server_default=text("true"))
     has_trading_permission: Mapped[bool | None]
     last_verified_at: Mapped[datetime | None]
+    passport: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    invalid_verdicts: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    invalid_counted_at: Mapped[datetime | None]
+    deactivated_at: Mapped[datetime | None]

@@ -5,9 +5,11 @@ from backend.app.models.api_key import ApiKey, ApiKeyNonce
 from backend.app.models.audit_event import AuditChainHead, AuditEvent
 from backend.app.models.auth_session import AuthSession
 from backend.app.models.base import Base
+from backend.app.models.credential_check import CredentialCheck
 from backend.app.models.dek import Dek
 from backend.app.models.kek import Kek
 from backend.app.models.login_throttle import LoginThrottle
+from backend.app.models.notification_event import NotificationEvent
 from backend.app.models.refresh_token import RefreshToken
 from backend.app.models.user import User
 
@@ -19,6 +21,8 @@ TABLES = (
     Kek,
     Dek,
     ApiCredential,
+    CredentialCheck,
+    NotificationEvent,
     ApiKey,
     ApiKeyNonce,
     AuditEvent,

@@ -1,7 +1,6 @@
 """SQL for the vault. Every query names the owner; none commits."""
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NoReturn
 
 from sqlalchemy import delete, exists, func, select, update
@@ -119,34 +118,59 @@ class CredentialRepository:
             raise CredentialChanged("The credential changed while this change was being made.")
         return replaced
 
-    async def stamp_verified(
-        self, seen: ApiCredential, at: datetime, has_trading_permission: bool | None
-    ) -> None:
-        """Record that the key pair in `seen` worked, unless it is no longer the stored one.
+    async def stamp(self, held: ApiCredential, values: Mapping[str, Any]) -> None:
+        """Record what a check told of a credential that `hold` holds.
 
-        Raises:
-            CredentialChanged: replaced or deleted since it was read.
+        A check changes nothing its owner set, so `updated_at` stays, unless it switches the key.
         """
-        stamped = await self._session.execute(
+        if not values:
+            return
+        unchanged = {} if "is_active" in values else {"updated_at": ApiCredential.updated_at}
+        await self._session.execute(
             update(ApiCredential)
-            .where(*_still(seen))
-            .values(last_verified_at=at, has_trading_permission=has_trading_permission)
-            .returning(ApiCredential.id)
+            .where(ApiCredential.user_id == held.user_id, ApiCredential.id == held.id)
+            .values(**values, **unchanged)
+            .execution_options(synchronize_session=False)
         )
-        if stamped.one_or_none() is None:
-            raise CredentialChanged("The credential changed while the exchange was answering.")
 
-    async def hold(self, seen: ApiCredential) -> None:
-        """Keep `seen` as it is until this block ends.
+    async def hold(self, seen: ApiCredential) -> ApiCredential:
+        """Keep `seen` as it is until this block ends, and return it as it is now.
 
         Raises:
             CredentialChanged: replaced or deleted since it was read.
         """
-        held = await self._session.scalar(
-            select(ApiCredential.id).where(*_still(seen)).with_for_update()
+        # The owner first, as whoever deletes the owner does: nobody waits for each other.
+        await self._session.execute(
+            select(User.id)
+            .where(User.id == seen.user_id)
+            .with_for_update(read=True, key_share=True)
+        )
+        held: ApiCredential | None = await self._session.scalar(
+            select(ApiCredential).where(*_still(seen)).with_for_update()
         )
         if held is None:
             raise CredentialChanged("The credential was replaced or deleted meanwhile.")
+        return held
+
+    async def bound_by_others(
+        self, owner_id: int, key_fingerprint: bytes, rows_max: int
+    ) -> Sequence[tuple[int, int]]:
+        """Return who else has bound this key: user and credential, a bounded number of them.
+
+        Two who bind it at the same moment come one after the other, so the second is seen.
+        """
+        lock = int.from_bytes(key_fingerprint[:8], signed=True)
+        await self._session.execute(select(func.pg_advisory_xact_lock(lock)))
+        found = await self._session.execute(
+            select(ApiCredential.user_id, ApiCredential.id)
+            .where(
+                ApiCredential.key_fingerprint == key_fingerprint,
+                ApiCredential.user_id != owner_id,
+            )
+            .order_by(ApiCredential.id)
+            .limit(rows_max)
+        )
+        return [(user_id, credential_id) for user_id, credential_id in found]
 
     async def delete(self, owner_id: int, credential_id: int) -> ApiCredential:
         """Remove a credential for good, and return what it was.

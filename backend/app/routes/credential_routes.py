@@ -15,6 +15,7 @@ from backend.app.errors import (
     ExchangeThrottled,
     ExchangeUnknown,
     ExchangeUnreachable,
+    KeyCanWithdraw,
     TooManyCredentials,
     Unauthenticated,
 )
@@ -33,6 +34,7 @@ router = APIRouter(prefix="/credentials", tags=["credentials"])
     status_code=HTTPStatus.CREATED,
     responses=refusals(
         CredentialRefused,
+        KeyCanWithdraw,
         Unauthenticated,
         CredentialExists,
         TooManyCredentials,
@@ -64,6 +66,7 @@ async def show(credential_id: RowId, user: Reader, services: ServicesDep) -> Cre
     "/{credential_id}",
     responses=refusals(
         CredentialRefused,
+        KeyCanWithdraw,
         Unauthenticated,
         CredentialNotFound,
         CredentialExists,

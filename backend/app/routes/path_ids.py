@@ -4,6 +4,6 @@ from typing import Annotated, Final
 
 from fastapi import Path
 
-_ROW_ID_MAX: Final = 2**63 - 1
+ROW_ID_MAX: Final = 2**63 - 1
 
-RowId = Annotated[int, Path(ge=1, le=_ROW_ID_MAX)]
+RowId = Annotated[int, Path(ge=1, le=ROW_ID_MAX)]

@@ -1,12 +1,12 @@
 """Credentials as they come in, and as they may be shown: never with a secret, sealed or open."""
 
 from datetime import datetime
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import BaseModel, model_validator
+from pydantic import BaseModel, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from backend.app.enums import Environment
+from backend.app.enums import Environment, Known
 from backend.app.schemas.fields import (
     ApiKey,
     ApiSecret,
@@ -15,6 +15,10 @@ from backend.app.schemas.fields import (
     Passphrase,
     Request,
 )
+
+AllowWithdrawal = Annotated[
+    bool, Field(description="Take the key although it may withdraw; this is recorded")
+]
 
 
 class CredentialCreate(Request):
@@ -26,6 +30,7 @@ class CredentialCreate(Request):
     passphrase: Passphrase | None = None
     label: Label | None = None
     verify: bool = True
+    allow_withdrawal: AllowWithdrawal = False
 
 
 class CredentialUpdate(Request):
@@ -37,6 +42,7 @@ class CredentialUpdate(Request):
     label: Label | None = None
     is_active: bool | None = None
     verify: bool = True
+    allow_withdrawal: AllowWithdrawal = False
 
     @model_validator(mode="after")
     def _whole_pair(self) -> Self:
@@ -60,6 +66,8 @@ class Credential(BaseModel):
     api_key_masked: str
     is_active: bool
     has_trading_permission: bool | None
+    can_withdraw: Known | None = Field(description="As its passport says; null: never checked")
+    expires_at: datetime | None = Field(description="As its passport says")
     last_verified_at: datetime | None
     created_at: datetime
     updated_at: datetime

@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 from backend.app.enums import Environment, Known
 from backend.app.exchanges.reasons import Reason, Standing
 from backend.app.schemas.fields import ApiKey, ApiSecret, ExchangeName, Passphrase, Request
+from backend.app.schemas.passport_schemas import Passport
 
 
 class SupportedExchange(BaseModel):
@@ -53,18 +54,6 @@ class AccountInfo(BaseModel):
     balances_left_out: int = Field(description="Assets beyond the bound of this list")
 
 
-class KeyRights(BaseModel):
-    """What the exchange says the key may do; what it does not say stays unknown."""
-
-    can_read: Known
-    can_trade: Known
-    can_withdraw: Known
-    can_transfer: Known
-    ip_restricted: Known
-    ip_addresses: list[str] | None
-    expires_at: datetime | None
-
-
 class Verdict(BaseModel):
     """What one try of a key told."""
 
@@ -78,7 +67,7 @@ class Verdict(BaseModel):
     advice: str | None
     exchange_code: str | None
     seen_address: str | None = Field(description="The address the exchange says we come from")
-    rights: KeyRights | None
+    passport: Passport | None = Field(description="null: the exchange told nothing of the key")
     account_info: AccountInfo | None
     checked_at: datetime
     latency_ms: int

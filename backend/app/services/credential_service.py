@@ -2,20 +2,20 @@
 
 from typing import Any, Final
 
-from pydantic import SecretStr, TypeAdapter
+from pydantic import TypeAdapter
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from backend.app.audit_record import Act, AuditObject, AuditRecord, Caller, Outcome
+from backend.app.audit_record import Act, Caller
 from backend.app.clock import Clock
 from backend.app.database import Database
 from backend.app.enums import Environment
 from backend.app.errors import (
     CredentialExists,
     CredentialOfOtherEnvironment,
-    CredentialRefused,
     TooManyCredentials,
 )
+from backend.app.exchanges.reasons import Standing
 from backend.app.exchanges.verification import ExchangeKeys
-from backend.app.masking import mask_api_key
 from backend.app.models.api_credential import ApiCredential
 from backend.app.repositories.audit_repository import AuditRepository
 from backend.app.repositories.credential_repository import CredentialRepository
@@ -26,11 +26,23 @@ from backend.app.schemas.credential_schemas import (
     CredentialUpdate,
 )
 from backend.app.schemas.exchange_schemas import Verdict, VerifyRequest
-from backend.app.secret_value import SecretValue
 from backend.app.services.cache_service import CacheService
+from backend.app.services.credential_audit import shared, tried, written
+from backend.app.services.credential_history import (
+    keep_check,
+    keep_first_check,
+    report_shared_key,
+)
+from backend.app.services.credential_rows import (
+    changed_values,
+    closed_keys,
+    hidden,
+    sealed_values,
+    shown,
+)
 from backend.app.services.credential_vault import CredentialVault, SealedKeys
-from backend.app.services.crypto_service import ciphertext_fingerprint
-from backend.app.services.exchange_service import ExchangeService
+from backend.app.services.exchange_service import ExchangeService, require_verdict
+from backend.app.services.key_policy import require_acceptable
 
 CREDENTIALS_PER_USER_MAX: Final = 100
 _LIST: Final = TypeAdapter(list[Credential])
@@ -66,21 +78,22 @@ class CredentialService:
             CredentialExists: the owner has bound this key already.
             TooManyCredentials: the owner holds as many as one user may.
             CredentialRefused: the exchange refused the key; nothing is stored.
+            KeyCanWithdraw: it may take money out, and the request does not allow that.
             ExchangeUnreachable, ExchangeThrottled: no verdict; nothing is stored.
         """
         exchange = self._exchanges.accept(asked.exchange_name, asked.passphrase is not None)
         credential_id = await self._reserve(owner_id, exchange, asked.api_key)
-        keys = _closed(asked.api_key, asked.api_secret, asked.passphrase)
-        verdict = await self._accepted(exchange, keys) if asked.verify else None
+        keys = closed_keys(asked.api_key, asked.api_secret, asked.passphrase)
+        verdict = await self._accepted(exchange, keys, asked) if asked.verify else None
 
-        sealed = self._vault.seal(owner_id, credential_id, exchange, keys)
+        sealed = await self._vault.seal(owner_id, credential_id, exchange, keys)
         credential = ApiCredential(
             id=credential_id,
             user_id=owner_id,
             exchange_name=exchange,
             environment=self._environment.value,
             label=asked.label,
-            **_sealed_values(asked.api_key, sealed, verdict),
+            **sealed_values(asked.api_key, sealed, verdict),
         )
         async with self._database.transaction() as session:
             stored = CredentialRepository(session)
@@ -88,11 +101,16 @@ class CredentialService:
             await _refuse_if_full(stored, owner_id)
             await self._add_dek(DekRepository(session), credential_id, sealed)
             await stored.add(credential)
-            await AuditRepository(session).append(
-                [self._written(Act.CREDENTIAL_CREATED, credential, caller, sealed)]
+            await self._keep_new_keys(
+                session,
+                Act.CREDENTIAL_CREATED,
+                credential,
+                caller,
+                sealed=sealed,
+                verdict=verdict,
             )
         await self._forget_list(owner_id)
-        return _shown(credential)
+        return shown(credential)
 
     async def list_json(self, owner_id: int) -> bytes:
         """Return the owner's credentials, oldest first, as the JSON of a list of `Credential`."""
@@ -100,7 +118,7 @@ class CredentialService:
         async def load() -> bytes:
             async with self._database.snapshot() as session:
                 found = await CredentialRepository(session).list(owner_id)
-            return _LIST.dump_json([_shown(credential) for credential in found])
+            return _LIST.dump_json([shown(credential) for credential in found])
 
         return await self._cache.through(_list_key(owner_id), self._list_ttl_seconds, load)
 
@@ -111,7 +129,7 @@ class CredentialService:
             CredentialNotFound: absent, or another user's.
         """
         async with self._database.snapshot() as session:
-            return _shown(await CredentialRepository(session).get(owner_id, credential_id))
+            return shown(await CredentialRepository(session).get(owner_id, credential_id))
 
     async def update(
         self, owner_id: int, credential_id: int, asked: CredentialUpdate, caller: Caller
@@ -124,30 +142,40 @@ class CredentialService:
             CredentialChanged: replaced or deleted meanwhile.
             CredentialOfOtherEnvironment: its exchange is not the one reached from here.
             CredentialRefused: the exchange refused the new keys.
+            KeyCanWithdraw: they may take money out, and the request does not allow that.
             ExchangeUnreachable, ExchangeThrottled: no verdict; nothing is changed.
         """
         async with self._database.snapshot() as session:
             seen = await CredentialRepository(session).get(owner_id, credential_id)
-        values = _plain_values(asked)
-        sealed = None
+        sealed = verdict = None
+        of_keys: dict[str, Any] = {}
         if asked.changes_secrets:
             self._refuse_other_environment(seen)
             keys = await self._merged(seen, asked, caller)
-            verdict = await self._accepted(seen.exchange_name, keys) if asked.verify else None
-            sealed = self._vault.seal(owner_id, seen.id, seen.exchange_name, keys, seen.rev + 1)
-            values |= _sealed_values(keys.api_key, sealed, verdict)
+            if asked.verify:
+                verdict = await self._accepted(seen.exchange_name, keys, asked)
+            sealed = await self._vault.seal(
+                owner_id, seen.id, seen.exchange_name, keys, seen.rev + 1
+            )
+            of_keys = sealed_values(keys.api_key, sealed, verdict)
 
         async with self._database.transaction() as session:
-            await CredentialRepository(session).hold(seen)
+            stored = CredentialRepository(session)
+            held = await stored.hold(seen)
             if sealed is not None:
                 await DekRepository(session).shred(owner_id, seen.dek_id, self._now())
                 await self._add_dek(DekRepository(session), seen.id, sealed)
-            changed = await CredentialRepository(session).replace(seen, values)
-            await AuditRepository(session).append(
-                [self._written(Act.CREDENTIAL_UPDATED, changed, caller, sealed)]
+            changed = await stored.replace(seen, changed_values(held, asked, of_keys))
+            await self._keep_new_keys(
+                session,
+                Act.CREDENTIAL_UPDATED,
+                changed,
+                caller,
+                sealed=sealed,
+                verdict=verdict,
             )
         await self._forget_list(owner_id)
-        return _shown(changed)
+        return shown(changed)
 
     async def delete(self, owner_id: int, credential_id: int, caller: Caller) -> None:
         """Remove a credential for good, and destroy the key that opens it.
@@ -160,8 +188,8 @@ class CredentialService:
             await DekRepository(session).shred(owner_id, removed.dek_id, self._now())
             await AuditRepository(session).append(
                 [
-                    self._written(Act.CREDENTIAL_DELETED, removed, caller),
-                    self._written(Act.CREDENTIAL_SHREDDED, removed, caller),
+                    written(act, removed, caller, self._now())
+                    for act in (Act.CREDENTIAL_DELETED, Act.CREDENTIAL_SHREDDED)
                 ]
             )
         await self._forget_list(owner_id)
@@ -181,19 +209,14 @@ class CredentialService:
         keys = await self._vault.open(seen, "verify", caller)
 
         # No transaction is open here: the exchange may take seconds to answer.
-        verdict = await self._exchanges.verify_credentials(seen.exchange_name, keys)
+        verdict = await self._exchanges.ask(seen.exchange_name, keys)
 
         async with self._database.transaction() as session:
-            stored = CredentialRepository(session)
-            if verdict.is_valid:
-                await stored.stamp_verified(
-                    seen, verdict.checked_at, verdict.has_trading_permission
-                )
-            else:
-                await stored.hold(seen)
-            await AuditRepository(session).append([self._tried(seen, verdict, caller)])
+            news = await keep_check(session, seen, verdict)
+            if verdict.standing is not Standing.NO_VERDICT:
+                await AuditRepository(session).append(tried(seen, verdict, caller, news))
         await self._forget_list(owner_id)
-        return verdict
+        return require_verdict(verdict)
 
     async def try_keys(self, asked: VerifyRequest) -> Verdict:
         """Ask an exchange what a key pair is worth, without storing anything.
@@ -203,7 +226,7 @@ class CredentialService:
             ExchangeUnreachable, ExchangeThrottled: no verdict.
         """
         exchange = self._exchanges.accept(asked.exchange_name, asked.passphrase is not None)
-        keys = _closed(asked.api_key, asked.api_secret, asked.passphrase)
+        keys = closed_keys(asked.api_key, asked.api_secret, asked.passphrase)
         return await self._exchanges.verify_credentials(exchange, keys)
 
     async def _reserve(self, owner_id: int, exchange: str, api_key: str) -> int:
@@ -215,22 +238,32 @@ class CredentialService:
             await _refuse_if_full(stored, owner_id)
             return await stored.next_id()
 
-    async def _accepted(self, exchange: str, keys: ExchangeKeys) -> Verdict:
+    async def _accepted(
+        self, exchange: str, keys: ExchangeKeys, asked: CredentialCreate | CredentialUpdate
+    ) -> Verdict:
         verdict = await self._exchanges.verify_credentials(exchange, keys)
-        if verdict.is_valid:
-            return verdict
-        raise CredentialRefused(
-            f"{verdict.error_message} {verdict.advice}",
-            facts={
-                "exchange_name": exchange,
-                "reason": verdict.reason,
-                "standing": verdict.standing,
-                "error_message": verdict.error_message,
-                "advice": verdict.advice,
-                "exchange_code": verdict.exchange_code,
-                "seen_address": verdict.seen_address,
-            },
-        )
+        require_acceptable(verdict, asked.allow_withdrawal)
+        return verdict
+
+    async def _keep_new_keys(
+        self,
+        session: AsyncSession,
+        act: Act,
+        credential: ApiCredential,
+        caller: Caller,
+        *,
+        sealed: SealedKeys | None,
+        verdict: Verdict | None,
+    ) -> None:
+        """Keep what was learned of new keys, if there are any, and record what was done."""
+        at = self._now()
+        records = [written(act, credential, caller, at, sealed=sealed, verdict=verdict)]
+        if verdict is not None:
+            await keep_first_check(session, credential, verdict)
+        if sealed is not None:
+            others = await report_shared_key(session, credential, at)
+            records += [shared(credential, caller, at, others)] if others else []
+        await AuditRepository(session).append(records)
 
     async def _merged(
         self, seen: ApiCredential, asked: CredentialUpdate, caller: Caller
@@ -242,12 +275,12 @@ class CredentialService:
         self._exchanges.accept(seen.exchange_name, has_passphrase)
         api_key = asked.api_key or seen.api_key
         if asked.api_secret is not None and not (keeps_passphrase and asked.passphrase is None):
-            return _closed(api_key, asked.api_secret, asked.passphrase)
+            return closed_keys(api_key, asked.api_secret, asked.passphrase)
         stored = await self._vault.open(seen, "update", caller)
         return ExchangeKeys(
             api_key=api_key,
-            api_secret=_hidden(asked.api_secret) or stored.api_secret,
-            passphrase=_hidden(asked.passphrase) or stored.passphrase,
+            api_secret=hidden(asked.api_secret) or stored.api_secret,
+            passphrase=hidden(asked.passphrase) or stored.passphrase,
         )
 
     async def _add_dek(self, deks: DekRepository, credential_id: int, sealed: SealedKeys) -> None:
@@ -270,90 +303,11 @@ class CredentialService:
                 f"This key belongs to {seen.environment}; this service reaches {self._environment}."
             )
 
-    def _written(
-        self,
-        act: Act,
-        credential: ApiCredential,
-        caller: Caller,
-        sealed: SealedKeys | None = None,
-    ) -> AuditRecord:
-        return AuditRecord(
-            act=act,
-            outcome=Outcome.DONE,
-            caller=caller,
-            at=self._now(),
-            object=AuditObject("credential", credential.id, credential.user_id),
-            kid=sealed.dek.kid if sealed else None,
-            rev=credential.rev,
-            ct=ciphertext_fingerprint(sealed.encrypted_api_secret) if sealed else None,
-        )
-
-    def _tried(self, seen: ApiCredential, verdict: Verdict, caller: Caller) -> AuditRecord:
-        return AuditRecord(
-            act=Act.CREDENTIAL_VERIFIED,
-            outcome=Outcome.DONE if verdict.is_valid else Outcome.DENIED,
-            caller=caller,
-            at=verdict.checked_at,
-            object=AuditObject("credential", seen.id, seen.user_id),
-            reason=verdict.reason,
-            rev=seen.rev,
-        )
-
-
-def _plain_values(asked: CredentialUpdate) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    if "label" in asked.model_fields_set:
-        values["label"] = asked.label
-    if asked.is_active is not None:
-        values["is_active"] = asked.is_active
-    return values
-
-
-def _sealed_values(api_key: str, sealed: SealedKeys, verdict: Verdict | None) -> dict[str, Any]:
-    return {
-        "api_key": api_key,
-        "encrypted_api_secret": sealed.encrypted_api_secret,
-        "encrypted_passphrase": sealed.encrypted_passphrase,
-        "dek_id": sealed.dek.dek_id,
-        "rev": sealed.rev,
-        "key_fingerprint": sealed.key_fingerprint,
-        # What an earlier key proved says nothing about this one.
-        "last_verified_at": verdict.checked_at if verdict else None,
-        "has_trading_permission": verdict.has_trading_permission if verdict else None,
-    }
-
 
 async def _refuse_if_full(stored: CredentialRepository, owner_id: int) -> None:
     if await stored.count(owner_id) >= CREDENTIALS_PER_USER_MAX:
         raise TooManyCredentials(f"One user may hold {CREDENTIALS_PER_USER_MAX} credentials.")
 
 
-def _closed(api_key: str, secret: SecretStr, passphrase: SecretStr | None) -> ExchangeKeys:
-    return ExchangeKeys(
-        api_key=api_key,
-        api_secret=SecretValue(secret.get_secret_value()),
-        passphrase=_hidden(passphrase),
-    )
-
-
-def _hidden(given: SecretStr | None) -> SecretValue | None:
-    return SecretValue(given.get_secret_value()) if given is not None else None
-
-
 def _list_key(owner_id: int) -> str:
     return f"credentials:{owner_id}"
-
-
-def _shown(credential: ApiCredential) -> Credential:
-    return Credential(
-        id=credential.id,
-        exchange_name=credential.exchange_name,
-        environment=Environment(credential.environment),
-        label=credential.label,
-        api_key_masked=mask_api_key(credential.api_key),
-        is_active=credential.is_active,
-        has_trading_permission=credential.has_trading_permission,
-        last_verified_at=credential.last_verified_at,
-        created_at=credential.created_at,
-        updated_at=credential.updated_at,
-    )

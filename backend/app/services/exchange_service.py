@@ -10,7 +10,7 @@ from backend.app.clock import Clock
 from backend.app.enums import Environment, Known
 from backend.app.errors import ExchangeThrottled, ExchangeUnreachable, Unprocessable
 from backend.app.exchanges.key_information import Balance, KeyInformation
-from backend.app.exchanges.reasons import Reason, Refusal, Standing
+from backend.app.exchanges.reasons import Reason, Standing
 from backend.app.exchanges.refusals import advice, sentence
 from backend.app.exchanges.registry import SUPPORTED, profile, resolve
 from backend.app.exchanges.verification import ExchangeKeys, Verification
@@ -18,10 +18,11 @@ from backend.app.money import plain
 from backend.app.schemas.exchange_schemas import (
     AccountInfo,
     AssetBalance,
-    KeyRights,
     SupportedExchange,
     Verdict,
 )
+from backend.app.schemas.passport_schemas import Passport
+from backend.app.services.passport import issue_passport
 
 _BALANCES_SHOWN_MAX: Final = 200
 _RETRY_AFTER_SECONDS: Final = 30
@@ -75,10 +76,11 @@ class ExchangeService:
             ExchangeUnreachable: no answer, or none that says anything of the key.
             ExchangeThrottled: the exchange asks us to slow down.
         """
-        found = await self._connector.verify(exchange, keys)
-        if found.refusal is not None and found.refusal.standing is Standing.NO_VERDICT:
-            raise _no_verdict(exchange, found.refusal)
-        return self._verdict(exchange, found)
+        return require_verdict(await self.ask(exchange, keys))
+
+    async def ask(self, exchange: str, keys: ExchangeKeys) -> Verdict:
+        """Ask as `verify_credentials` does, and return also that there was no verdict."""
+        return self._verdict(exchange, await self._connector.verify(exchange, keys))
 
     async def get_account_balance(self, exchange: str, keys: ExchangeKeys) -> list[AssetBalance]:
         """Return the spot balances behind a key pair, as decimal strings.
@@ -90,30 +92,44 @@ class ExchangeService:
         return [_asset(balance) for balance in await self._connector.balances(exchange, keys)]
 
     def _verdict(self, exchange: str, found: Verification) -> Verdict:
-        refusal, known = found.refusal, found.key_information
+        refusal, at = found.refusal, self._now()
+        passport = issue_passport(found, self._environment, at)
         return Verdict(
             exchange_name=exchange,
             environment=self._environment,
             is_valid=refusal is None,
             standing=refusal.standing if refusal else None,
-            has_trading_permission=_yes_or_no(known.can_trade) if known and not refusal else None,
+            has_trading_permission=_may_trade(passport) if passport and not refusal else None,
             reason=refusal.reason if refusal else None,
             error_message=sentence(refusal.reason) if refusal else None,
             advice=advice(exchange, refusal.reason, refusal.seen_address) if refusal else None,
             exchange_code=refusal.code if refusal else None,
             seen_address=refusal.seen_address if refusal else None,
-            rights=_rights(known) if known else None,
-            account_info=None if refusal else _account(known, found.balances or ()),
-            checked_at=self._now(),
+            passport=passport,
+            account_info=None if refusal else _account(found.key_information, found.balances),
+            checked_at=at,
             latency_ms=found.latency_ms,
         )
 
 
-def _no_verdict(exchange: str, refusal: Refusal) -> ExchangeUnreachable | ExchangeThrottled:
-    kind = ExchangeThrottled if refusal.reason is Reason.RATE_LIMITED else ExchangeUnreachable
-    return kind(
-        f"{sentence(refusal.reason)} {advice(exchange, refusal.reason)}",
-        facts={"exchange_name": exchange, "reason": refusal.reason, "exchange_code": refusal.code},
+def require_verdict(verdict: Verdict) -> Verdict:
+    """Return the verdict if it is one.
+
+    Raises:
+        ExchangeUnreachable: the exchange said nothing of the key.
+        ExchangeThrottled: it asks us to slow down.
+    """
+    if verdict.standing is not Standing.NO_VERDICT:
+        return verdict
+    throttled = verdict.reason is Reason.RATE_LIMITED
+    kind = ExchangeThrottled if throttled else ExchangeUnreachable
+    raise kind(
+        f"{verdict.error_message} {verdict.advice}",
+        facts={
+            "exchange_name": verdict.exchange_name,
+            "reason": verdict.reason,
+            "exchange_code": verdict.exchange_code,
+        },
         retry_after_seconds=_RETRY_AFTER_SECONDS,
     )
 
@@ -135,20 +151,8 @@ def _supported(exchange: str) -> SupportedExchange:
     )
 
 
-def _yes_or_no(known: Known) -> bool | None:
-    return None if known is Known.UNKNOWN else known is Known.YES
-
-
-def _rights(known: KeyInformation) -> KeyRights:
-    return KeyRights(
-        can_read=known.can_read,
-        can_trade=known.can_trade,
-        can_withdraw=known.can_withdraw,
-        can_transfer=known.can_transfer,
-        ip_restricted=known.ip_restricted,
-        ip_addresses=list(known.ip_addresses) if known.ip_addresses is not None else None,
-        expires_at=known.expires_at,
-    )
+def _may_trade(passport: Passport) -> bool | None:
+    return None if passport.can_trade is Known.UNKNOWN else passport.can_trade is Known.YES
 
 
 def _account(known: KeyInformation | None, balances: tuple[Balance, ...]) -> AccountInfo:

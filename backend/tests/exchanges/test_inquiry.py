@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from backend.app.clock import utc_now
 from backend.app.exchanges.ccxt_client import CcxtClients, CcxtSigner
+from backend.app.exchanges.exchange_clock import ExchangeClocks
 from backend.app.exchanges.inquiry import Inquiry
 from backend.app.exchanges.outbound import OutboundAnswer, OutboundRequest
 from backend.app.exchanges.registry import SUPPORTED
@@ -78,7 +79,8 @@ def test_no_answer_is_too_strange_to_be_read(exchange: str) -> None:
     )
     def read(status: int, body: bytes) -> None:
         far_end = _MadeUp(status, body)
-        inquiry = Inquiry(exchange, signer, far_end, utc_now, time.monotonic)
+        clocks = ExchangeClocks(time.monotonic)
+        inquiry = Inquiry(exchange, signer, far_end, utc_now, time.monotonic, clocks=clocks)
 
         balances, refusal, information, unread = asyncio.run(_ask(inquiry))
 

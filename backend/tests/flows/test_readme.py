@@ -105,7 +105,7 @@ def test_the_requests_by_hand_do_what_the_readme_says(running: list[str], home: 
     listed, verified, tried = decoded(rest)
     assert [item["id"] for item in listed] == [item["id"] for item in credentials]
     assert verified["is_valid"]
-    assert tried["rights"]["can_withdraw"] == "yes"
+    assert tried["passport"]["can_withdraw"] == "yes"
 
 
 def test_the_test_command_is_the_one_that_ci_runs() -> None:

@@ -12,7 +12,9 @@ from typing import Any, Final
 from httpx2 import AsyncClient
 
 from backend.app.container import Container
-from backend.app.enums import Role
+from backend.app.enums import NotificationKind, Role
+from backend.app.models.notification_event import NotificationEvent
+from backend.app.repositories.notification_repository import NotificationRepository
 from backend.tests.support.api_keys import api_key
 from backend.tests.support.people import PASSWORD, Person, person
 
@@ -65,6 +67,18 @@ async def _api_key(world: World, owner: Person) -> str:
     return (await api_key(world.services, owner)).key_id
 
 
+async def _notification(world: World, owner: Person) -> int:
+    async with world.services.database.transaction() as session:
+        event = NotificationEvent(
+            user_id=owner.user_id,
+            kind=NotificationKind.KEY_INVALID.value,
+            facts={},
+            created_at=world.services.clock(),
+        )
+        await NotificationRepository(session).add(event)
+    return event.id
+
+
 def _key_pair() -> dict[str, Any]:
     return {
         "exchange_name": "binance",
@@ -84,6 +98,7 @@ _ASKED_THE_EXCHANGE: Final = frozenset({200, 503})
 OBJECTS: Final[Mapping[str, Objects]] = {
     "user_id": Objects(_user, owned=False),
     "credential_id": Objects(_credential, owned=True),
+    "notification_id": Objects(_notification, owned=True),
     "key_id": Objects(_api_key, owned=True, missing="missing0"),
 }
 

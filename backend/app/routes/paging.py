@@ -1,0 +1,15 @@
+"""Pages of the past, the newest first: how many rows, and before which one."""
+
+from typing import Annotated, Final
+
+from fastapi import Query
+
+from backend.app.routes.path_ids import ROW_ID_MAX
+
+PAGE_ITEMS_MAX: Final = 200
+PAGE_ITEMS_DEFAULT: Final = 50
+
+Limit = Annotated[int, Query(ge=1, le=PAGE_ITEMS_MAX)]
+Cursor = Annotated[
+    int | None, Query(ge=1, le=ROW_ID_MAX, description="`next_cursor` of the last page")
+]

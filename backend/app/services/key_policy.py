@@ -1,0 +1,47 @@
+"""Which keys the house takes: those the exchange accepts, and none that can take money out.
+
+A right to withdraw that the exchange does not tell is no reason to refuse: its passport says so.
+"""
+
+from backend.app.enums import Known
+from backend.app.errors import CredentialRefused, KeyCanWithdraw
+from backend.app.exchanges.withdrawal import withdrawal_advice
+from backend.app.schemas.exchange_schemas import Verdict
+
+
+def require_acceptable(verdict: Verdict, allow_withdrawal: bool) -> None:
+    """Let a key pass that may be bound.
+
+    Raises:
+        CredentialRefused: the exchange refused it.
+        KeyCanWithdraw: it may withdraw, and nobody said that this is meant.
+    """
+    if not verdict.is_valid:
+        raise _refused(verdict)
+    if can_withdraw(verdict) and not allow_withdrawal:
+        steps = withdrawal_advice(verdict.exchange_name)
+        raise KeyCanWithdraw(
+            f"Nothing here needs the right to withdraw. {steps}",
+            facts={"exchange_name": verdict.exchange_name, "advice": steps},
+        )
+
+
+def can_withdraw(verdict: Verdict | None) -> bool:
+    """Say whether the exchange told that this key may withdraw."""
+    passport = verdict.passport if verdict is not None else None
+    return passport is not None and passport.can_withdraw is Known.YES
+
+
+def _refused(verdict: Verdict) -> CredentialRefused:
+    return CredentialRefused(
+        f"{verdict.error_message} {verdict.advice}",
+        facts={
+            "exchange_name": verdict.exchange_name,
+            "reason": verdict.reason,
+            "standing": verdict.standing,
+            "error_message": verdict.error_message,
+            "advice": verdict.advice,
+            "exchange_code": verdict.exchange_code,
+            "seen_address": verdict.seen_address,
+        },
+    )

@@ -1,0 +1,113 @@
+"""Migrations go up, agree with the models, come back and go up again."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+
+from backend.app.database import async_url
+from backend.app.migrations import migrate, migrate_back
+from backend.app.models.every import METADATA
+from backend.tests.support.databases import server_connection, with_database
+
+
+@pytest.fixture
+async def empty_database(cluster_url: str) -> AsyncIterator[str]:
+    name = f"migrated_{uuid4().hex}"
+    async with server_connection(cluster_url) as connection:
+        await connection.execute(f"CREATE DATABASE {name}")
+    yield with_database(cluster_url, name)
+    async with server_connection(cluster_url) as connection:
+        await connection.execute(f"DROP DATABASE {name}")
+
+
+@asynccontextmanager
+async def connected(url: str) -> AsyncIterator[AsyncConnection]:
+    engine = create_async_engine(async_url(url))
+    try:
+        async with engine.begin() as connection:
+            yield connection
+    finally:
+        await engine.dispose()
+
+
+async def differences(url: str) -> list[Any]:
+    def compare(connection: Connection) -> list[Any]:
+        return list(compare_metadata(MigrationContext.configure(connection), METADATA))
+
+    async with connected(url) as connection:
+        return await connection.run_sync(compare)
+
+
+async def run(url: str, sql: str) -> None:
+    async with connected(url) as connection:
+        await connection.execute(text(sql))
+
+
+def revisions() -> list[str]:
+    scripts = ScriptDirectory(str(Path(__file__).parents[2] / "alembic"))
+    return [script.revision for script in reversed(list(scripts.walk_revisions()))]
+
+
+async def test_the_migrations_build_what_the_models_say(empty_database: str) -> None:
+    await asyncio.to_thread(migrate, empty_database)
+
+    assert await differences(empty_database) == []
+
+
+async def test_every_migration_goes_back_and_up_again(empty_database: str) -> None:
+    await asyncio.to_thread(migrate, empty_database)
+    for revision in ["base", *revisions()[:-1]][::-1]:
+        await asyncio.to_thread(migrate_back, empty_database, revision)
+    await asyncio.to_thread(migrate, empty_database)
+
+    assert await differences(empty_database) == []
+
+
+async def test_a_database_that_holds_people_is_not_taken_back_to_nothing(
+    empty_database: str,
+) -> None:
+    await asyncio.to_thread(migrate, empty_database)
+    await run(
+        empty_database,
+        "INSERT INTO users (username, email, hashed_password) VALUES ('a', 'a@example.com', 'x')",
+    )
+
+    with pytest.raises(RuntimeError, match="users is not empty"):
+        await asyncio.to_thread(migrate_back, empty_database, "base")
+
+
+async def test_credentials_stored_before_the_passport_are_there_after_it(
+    empty_database: str,
+) -> None:
+    await asyncio.to_thread(migrate, empty_database, "001")
+    await run(
+        empty_database,
+        "WITH person AS (INSERT INTO users (username, email, hashed_password)"
+        "  VALUES ('a', 'a@example.com', 'x') RETURNING id),"
+        " kek AS (INSERT INTO keks (kid, state, provider, kcv, created_at)"
+        "  VALUES ('k', 'active', 'environment', '\\x00', now()) RETURNING kid),"
+        " dek AS (INSERT INTO deks (dek_id, owner_id, kid, kcv, created_at)"
+        "  SELECT gen_random_uuid(), person.id, kek.kid, '\\x00', now() FROM person, kek"
+        "  RETURNING dek_id)"
+        " INSERT INTO api_credentials (user_id, exchange_name, environment, api_key,"
+        "  encrypted_api_secret, dek_id, key_fingerprint)"
+        " SELECT person.id, 'okx', 'live', 'k', 's', dek.dek_id, '\\x00' FROM person, dek",
+    )
+
+    await asyncio.to_thread(migrate, empty_database)
+
+    await run(
+        empty_database,
+        "DO $$ BEGIN ASSERT (SELECT count(*) = 1 FROM api_credentials"
+        " WHERE passport IS NULL AND invalid_verdicts = 0 AND deactivated_at IS NULL); END $$",
+    )
