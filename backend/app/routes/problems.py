@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Sequence
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import iter_route_contexts
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
@@ -22,10 +23,22 @@ _NO_SUCH_METHOD: Final = HTTPStatus.METHOD_NOT_ALLOWED
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z][A-Za-z_]{0,29}")
 # Messages of these kinds may quote what was sent.
 _QUOTING_KINDS: Final = frozenset({"value_error", "assertion_error"})
+_SCHEMAS: Final = "#/components/schemas/"
+_PROBLEM_CONTENT: Final = {PROBLEM_MEDIA_TYPE: {"schema": {"$ref": f"{_SCHEMAS}ProblemBody"}}}
+
+
+class FieldProblem(BaseModel):
+    """Where in a request something cannot be used, and why; never what was sent."""
+
+    loc: list[str]
+    type: str
+    msg: str
 
 
 class ProblemBody(BaseModel):
-    """The form of every refusal, for the documentation."""
+    """The form of every refusal (RFC 9457). Some carry further members."""
+
+    model_config = ConfigDict(extra="allow")
 
     type: str
     title: str
@@ -33,7 +46,8 @@ class ProblemBody(BaseModel):
     code: str
     detail: str
     request_id: str
-    timestamp: str
+    timestamp: datetime
+    errors: list[FieldProblem] = Field(default=[], description="Set when a field is to blame")
 
 
 def refusals(*kinds: type[StrongroomError]) -> dict[int | str, dict[str, Any]]:
@@ -44,9 +58,7 @@ def refusals(*kinds: type[StrongroomError]) -> dict[int | str, dict[str, Any]]:
     return {
         status: {
             "description": "; ".join(lines),
-            "content": {
-                PROBLEM_MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemBody"}}
-            },
+            "content": _PROBLEM_CONTENT,
         }
         for status, lines in titles.items()
     }
@@ -77,6 +89,36 @@ def install_problem_handlers(app: FastAPI, clock: Clock) -> None:
     app.add_exception_handler(StrongroomError, on_refusal)  # type: ignore[arg-type]
     app.add_exception_handler(RequestValidationError, on_bad_input)  # type: ignore[arg-type]
     app.add_exception_handler(HTTPException, on_http)  # type: ignore[arg-type]
+    _document_problems(app)
+
+
+def _document_problems(app: FastAPI) -> None:
+    """Let the documentation say of every refusal what is true: that it is a problem."""
+    undocumented = app.openapi
+
+    def documented() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            described = undocumented()
+            _describe_problems(described)
+            app.openapi_schema = described
+        return app.openapi_schema
+
+    app.openapi = documented  # type: ignore[method-assign]
+
+
+def _describe_problems(described: dict[str, Any]) -> None:
+    schemas = described.setdefault("components", {}).setdefault("schemas", {})
+    # FastAPI's own form of bad input, which this house never answers with.
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    schemas["ProblemBody"] = ProblemBody.model_json_schema(ref_template=_SCHEMAS + "{model}")
+    schemas |= schemas["ProblemBody"].pop("$defs")
+    for path in described["paths"].values():
+        for operation in path.values():
+            answers = operation["responses"]
+            if "422" in answers:
+                answers["422"]["content"] = _PROBLEM_CONTENT
+            answers["default"] = {"description": "Any other refusal", "content": _PROBLEM_CONTENT}
 
 
 def _request_id(request: Request) -> str:

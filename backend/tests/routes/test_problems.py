@@ -182,3 +182,33 @@ async def test_without_a_setting_no_browser_of_another_origin_may_ask(client: As
     answer = await client.get("/healthz", headers={"Origin": "https://desk.example.com"})
 
     assert not [name for name in answer.headers if name.startswith("access-control-")]
+
+
+def references(described: object) -> set[str]:
+    if isinstance(described, dict):
+        own = {described["$ref"]} if isinstance(described.get("$ref"), str) else set()
+        return own.union(*(references(value) for value in described.values()))
+    if isinstance(described, list):
+        return set().union(*(references(value) for value in described))
+    return set()
+
+
+def test_the_documentation_names_nothing_it_does_not_describe(services: Container) -> None:
+    described = create_app(AppRole.API, services).openapi()
+
+    schemas = {f"#/components/schemas/{name}" for name in described["components"]["schemas"]}
+    assert references(described) == schemas
+
+
+def test_the_documentation_calls_every_refusal_a_problem(services: Container) -> None:
+    described = create_app(AppRole.API, services).openapi()
+
+    answers = [
+        (status, set(answer["content"]))
+        for path in described["paths"].values()
+        for operation in path.values()
+        for status, answer in operation["responses"].items()
+        if not status.startswith("2")
+    ]
+    assert len(answers) > 50
+    assert {kinds == {"application/problem+json"} for _, kinds in answers} == {True}
