@@ -6,7 +6,7 @@ A value that cannot be used refuses the start and names the variable, never the 
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
@@ -51,10 +51,36 @@ class CacheSettings(_Group):
     exchange_list_ttl_seconds: int = Field(default=3600, ge=1, le=86400)
 
 
-class VaultSettings(_Group):
-    """The keys that seal what the vault holds."""
+class KeyProvider(StrEnum):
+    """Who holds the root keys that seal."""
 
+    ENV = "env"
+    FILE = "file"
+    AWSKMS = "awskms"
+    TRANSIT = "transit"
+
+
+class VaultSettings(_Group):
+    """The keys that seal what the vault holds. Every source that is set opens; one seals."""
+
+    key_provider: KeyProvider = KeyProvider.ENV
     encryption_key: SecretStr | None = None
+    key_file: Path | None = None
+    awskms_key_id: Annotated[list[str], NoDecode] = Field(default_factory=list, max_length=4)
+    awskms_endpoint_url: str | None = None
+    transit_url: str | None = None
+    transit_key: Annotated[list[str], NoDecode] = Field(default_factory=list, max_length=4)
+    transit_mount: str = Field(default="transit", max_length=100)
+    transit_token: SecretStr | None = None
+    transit_token_file: Path | None = None
+
+    _split_names = field_validator("awskms_key_id", "transit_key", mode="before")(_split)
+
+
+class AuditSettings(_Group):
+    """The audit trail outside of the database. `strongroom up` sets it to a file in its home."""
+
+    audit_anchor_file: Path | None = None
 
 
 class AuthSettings(_Group):
@@ -113,6 +139,7 @@ class Settings:
     auth: AuthSettings
     exchange: ExchangeSettings
     server: ServerSettings
+    audit: AuditSettings = field(default_factory=lambda: AuditSettings(_env_file=None))
 
     @classmethod
     def load(cls, *env_files: Path) -> Self:

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from sqlalchemy import Index, LargeBinary, String, text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -17,6 +18,10 @@ class KekState(StrEnum):
     DECRYPT_ONLY = "decrypt_only"
     RETIRED = "retired"
     DESTROYED = "destroyed"
+
+
+# What was sealed a moment ago under any of these may still be written.
+SEALING_STATES: Final = (KekState.PENDING, KekState.ACTIVE, KekState.DECRYPT_ONLY)
 
 
 class Kek(Base):

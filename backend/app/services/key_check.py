@@ -1,24 +1,24 @@
-"""The canary: master keys that do not open this database are found before the first request.
+"""The canary: root keys that do not open this database are found before the first request.
 
-The database remembers a check value of every master key it was sealed with, and holds one data
-key of the installation's own. A start with other keys is refused; a start with a new first key
-makes that the one that seals.
+The database remembers a check value of every root key it was sealed with, and holds one data
+key of the installation's own. A start with other keys is refused; a new first key becomes the one
+that seals as soon as every running instance holds it.
 """
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from typing import Final
 from uuid import UUID
 
-from backend.app.audit_record import SYSTEM, Act, AuditObject, AuditRecord, Outcome
 from backend.app.clock import Clock
 from backend.app.database import Database
-from backend.app.errors import ConfigurationError
+from backend.app.errors import ConfigurationError, DatabaseUnavailable
 from backend.app.models.kek import Kek
-from backend.app.repositories.audit_repository import AuditRepository
 from backend.app.repositories.dek_repository import DekRepository
 from backend.app.repositories.kek_repository import KekRepository
 from backend.app.services.crypto_service import CryptoService, WrappedDek
 from backend.app.services.envelope import EnvelopeError
+from backend.app.services.key_instances import KeyInstances, refuse_retired
 from backend.app.services.key_ring import KeyRing
 from backend.app.services.root_key import RootKey
 
@@ -29,14 +29,21 @@ INSTALLATION_DEK_ID: Final = UUID(int=0)
 
 
 class KeyCheck:
-    """Proves the master keys against the database, then unlocks the vault."""
+    """Proves the root keys against the database, then unlocks the vault."""
 
     def __init__(
-        self, database: Database, key_ring: KeyRing, crypto: CryptoService, now: Clock
+        self,
+        database: Database,
+        key_ring: KeyRing,
+        crypto: CryptoService,
+        instances: KeyInstances,
+        now: Clock,
     ) -> None:
         self._database = database
         self._key_ring = key_ring
         self._crypto = crypto
+        self._instances = instances
+        self._is_known = False
         self._now = now
 
     async def unlock(self) -> None:
@@ -45,7 +52,9 @@ class KeyCheck:
         Raises:
             ConfigurationError: they do not open this database.
             DatabaseUnavailable: it could not be asked.
+            VaultUnavailable: a key service is away, slow or refuses.
         """
+        await self._prove_new_keys()
         async with self._database.transaction() as session:
             keks, deks = KekRepository(session), DekRepository(session)
             await keks.lock()
@@ -53,15 +62,37 @@ class KeyCheck:
             in_use = await keks.kids_in_use()
             self._refuse_missing([known[kid] for kid in sorted(in_use)])
             self._refuse_renamed(known)
+            refuse_retired(known.get(self._key_ring.keys[0].kid))
 
-            activated = await self._write_down(keks, known)
+            await self._write_down(keks, known)
+            await self._instances.report(session)
+            await self._instances.settle(session)
             installation = await self._installation(deks)
             try:
                 await self._crypto.unlock(installation)
             except EnvelopeError:
                 raise ConfigurationError(_DAMAGED) from None
-            if activated:
-                await AuditRepository(session).append([self._activation()])
+        self._is_known = True
+
+    async def leave(self) -> None:
+        """Say that this instance stops; if the database is away, its silence will say so."""
+        if not self._is_known:
+            return
+        with contextlib.suppress(DatabaseUnavailable):
+            async with self._database.transaction() as session:
+                await self._instances.forget(session)
+
+    async def _prove_new_keys(self) -> None:
+        """Ask a key this database has not met yet to show that it does what it should."""
+        async with self._database.snapshot() as session:
+            known = {kek.kid for kek in await KekRepository(session).list()}
+        for key in self._key_ring.keys:
+            if key.kid not in known and not await key.healthy():
+                raise ConfigurationError(
+                    f"The root key {key.kid} ({key.provider} {key.reference}) does not wrap, or "
+                    "opens for one row what was wrapped for another. Look at the address, the "
+                    "permissions, and for transit that the key was made with derived=true."
+                )
 
     def _refuse_missing(self, needed: Sequence[Kek]) -> None:
         missing = [kek for kek in needed if not _is(self._key_ring.get(kek.kid), kek)]
@@ -82,23 +113,16 @@ class KeyCheck:
                     f"{known[key.kid].kcv.hex()}. Give the new key another name, or none."
                 )
 
-    async def _write_down(self, keks: KekRepository, known: dict[str, Kek]) -> bool:
-        now = self._now()
+    async def _write_down(self, keks: KekRepository, known: dict[str, Kek]) -> None:
         for key in self._key_ring.keys:
             if key.kid not in known:
-                await keks.add(kid=key.kid, provider=key.provider, kcv=key.kcv, at=now)
-        return await keks.activate(self._key_ring.sealing.kid, now)
-
-    def _activation(self) -> AuditRecord:
-        kid = self._key_ring.sealing.kid
-        return AuditRecord(
-            act=Act.KEY_ACTIVATED,
-            outcome=Outcome.DONE,
-            caller=SYSTEM,
-            at=self._now(),
-            object=AuditObject("kek", kid),
-            kid=kid,
-        )
+                await keks.add(
+                    kid=key.kid,
+                    provider=key.provider,
+                    reference=key.reference,
+                    kcv=key.kcv,
+                    at=self._now(),
+                )
 
     async def _installation(self, deks: DekRepository) -> WrappedDek:
         row = await deks.find(INSTALLATION_OWNER_ID, INSTALLATION_DEK_ID)
@@ -125,6 +149,6 @@ def _listed(words: Iterable[str]) -> str:
 
 
 _DAMAGED: Final = (
-    "The master key is the right one, but the installation's own data key in this database does "
+    "The root key is the right one, but the installation's own data key in this database does "
     "not open: its row in `deks` was changed. Restore that row from a backup."
 )

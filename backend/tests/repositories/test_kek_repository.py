@@ -38,10 +38,10 @@ async def test_keys_are_listed_in_the_order_they_came(database: Database) -> Non
     assert list(await listed(database)) == ["b", "a"]
 
 
-async def test_a_new_key_opens_and_does_not_seal(database: Database) -> None:
+async def test_a_new_key_waits_to_seal(database: Database) -> None:
     await add(database, "a")
 
-    assert (await listed(database))["a"].state == KekState.DECRYPT_ONLY
+    assert (await listed(database))["a"].state == KekState.PENDING
 
 
 async def test_one_key_is_active_and_its_predecessor_only_opens(database: Database) -> None:

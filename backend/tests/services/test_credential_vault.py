@@ -29,6 +29,7 @@ from backend.app.services.credential_vault import CredentialVault
 from backend.app.services.crypto_service import CryptoService, WrappedDek
 from backend.app.services.envelope import FieldContext
 from backend.app.services.key_check import KeyCheck
+from backend.app.services.key_instances import KeyInstances
 from backend.app.services.key_ring import KeyRing
 
 AT = datetime(2026, 11, 21, tzinfo=UTC)
@@ -90,11 +91,15 @@ class House:
         return [event for event in told if event["act"] == "credential.used"]
 
 
+def key_check(database: Database, ring: KeyRing, crypto: CryptoService) -> KeyCheck:
+    return KeyCheck(database, ring, crypto, KeyInstances(ring, "one", lambda: AT), lambda: AT)
+
+
 @pytest.fixture
 async def house(database: Database) -> AsyncIterator[House]:
     ring = KeyRing.from_environment(f"k1:{CryptoService.generate_key()}")
     crypto = CountingCrypto(ring)
-    await KeyCheck(database, ring, crypto, lambda: AT).unlock()
+    await key_check(database, ring, crypto).unlock()
     audit = AuditService(AuditAppender(database))
     await audit.start()
     yield House(database, crypto, CredentialVault(database, crypto, audit, lambda: AT))
@@ -245,4 +250,4 @@ async def test_sealed_keys_show_no_ciphertext(house: House) -> None:
 
 
 async def _unlock_again(house: House) -> None:
-    await KeyCheck(house.database, house.crypto._key_ring, house.crypto, lambda: AT).unlock()
+    await key_check(house.database, house.crypto._key_ring, house.crypto).unlock()

@@ -15,6 +15,7 @@ from backend.app.models.kek import Kek, KekState
 from backend.app.repositories.audit_repository import SEQ_MIN, AuditRepository
 from backend.app.services.crypto_service import CryptoService
 from backend.app.services.key_check import KeyCheck
+from backend.app.services.key_instances import KeyInstances
 from backend.app.services.key_ring import KeyRing
 
 AT = datetime(2026, 11, 21, tzinfo=UTC)
@@ -24,10 +25,10 @@ def now() -> datetime:
     return AT
 
 
-async def start(database: Database, keys: str) -> CryptoService:
+async def start(database: Database, keys: str, instance: str = "one") -> CryptoService:
     ring = KeyRing.from_environment(keys)
     crypto = CryptoService(ring)
-    await KeyCheck(database, ring, crypto, now).unlock()
+    await KeyCheck(database, ring, crypto, KeyInstances(ring, instance, now), now).unlock()
     return crypto
 
 
