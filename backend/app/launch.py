@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 
 from backend.app.config import Settings, home_directory
 from backend.app.container import Container
+from backend.app.embedded.attachment import attached_url
 from backend.app.embedded.supervisor import EmbeddedPostgres
 from backend.app.enums import Environment
 from backend.app.errors import ConfigurationError
@@ -138,6 +139,22 @@ async def _database(settings: Settings, home: Path) -> AsyncIterator[str]:
         yield url
     finally:
         await postgres.stop()
+
+
+@asynccontextmanager
+async def reachable_database(settings: Settings, home: Path) -> AsyncIterator[str]:
+    """Yield the address of the database, also of the one that a running `up` keeps.
+
+    Only where nobody runs it is the embedded one started, for as long as the block lasts.
+    """
+    running = None
+    if settings.database.database_url is None:
+        running = attached_url(home / _DATABASE_HOME)
+    if running is not None:
+        yield running
+        return
+    async with _database(settings, home) as url:
+        yield url
 
 
 @asynccontextmanager

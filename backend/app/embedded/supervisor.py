@@ -13,11 +13,10 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 
-from sqlalchemy import URL
-
 from backend.app.embedded.account import choose_account
+from backend.app.embedded.attachment import service_url
 from backend.app.embedded.binaries import find_binaries
-from backend.app.embedded.cluster import SERVICE_DATABASE, SERVICE_ROLE, ensure_cluster
+from backend.app.embedded.cluster import ensure_cluster
 from backend.app.embedded.elsewhere import Elsewhere
 from backend.app.embedded.errors import EmbeddedPostgresError
 from backend.app.embedded.home import Home, refusal_for
@@ -137,10 +136,4 @@ class _Machine:
 
     def url(self) -> str:
         """Compose the URL the service connects with."""
-        return URL.create(
-            "postgresql+asyncpg",
-            username=SERVICE_ROLE,
-            password=self._home.password(),
-            database=SERVICE_DATABASE,
-            query={"host": str(self._socket.path), "port": "5432"},
-        ).render_as_string(hide_password=False)
+        return service_url(self._home, self._socket.path)
