@@ -19,6 +19,19 @@ class OrderType(StrEnum):
     MARKET = "market"
 
 
+class TimeInForce(StrEnum):
+    """How long what is left of a limit order stays."""
+
+    GTC = "gtc"
+    """Until it is filled or cancelled."""
+    IOC = "ioc"
+    """Not at all: what cannot trade at once is cancelled."""
+    FOK = "fok"
+    """Not at all, and a part is not enough: it trades whole and at once, or not."""
+    POST_ONLY = "post_only"
+    """As GTC, but it only rests: it never trades at once."""
+
+
 class OrderStatus(StrEnum):
     """Where an order stands."""
 
@@ -111,6 +124,8 @@ class OrderRequest:
     """An order as it comes in. Exactly one of `amount` and `quote_amount` is set.
 
     `price` is None for a market order. `quote_amount` is what a market buy may spend.
+    An order that its time in force forbids is taken and cancelled at once; `refuse_forbidden`
+    is for the exchanges that refuse it instead. `any_worth` is for the one without a least worth.
     """
 
     symbol: str
@@ -120,6 +135,9 @@ class OrderRequest:
     price: Decimal | None
     quote_amount: Decimal | None = None
     client_order_id: str | None = None
+    time_in_force: TimeInForce = TimeInForce.GTC
+    refuse_forbidden: bool = False
+    any_worth: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,3 +156,50 @@ class Order:
     filled_quote: Decimal
     created_ms: int
     updated_ms: int
+    time_in_force: TimeInForce = TimeInForce.GTC
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it can still trade."""
+        return self.status in (OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED)
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """One trade as one of its two sides sees it; the other side has a fill of its own."""
+
+    fill_id: int
+    order_id: int
+    market: Market
+    side: Side
+    price: Decimal
+    amount: Decimal
+    is_maker: bool
+    at_ms: int
+
+    @property
+    def cost(self) -> Decimal:
+        """What changed hands, in quote."""
+        return self.price * self.amount
+
+
+@dataclass(frozen=True, slots=True)
+class Deposit:
+    """Money an account was given from outside."""
+
+    deposit_id: int
+    asset: str
+    amount: Decimal
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerLine:
+    """One change of what an account holds of one asset; `fill` is None for a deposit."""
+
+    line_id: int
+    asset: str
+    change: Decimal
+    balance: Decimal
+    at_ms: int
+    fill: Fill | None

@@ -9,7 +9,7 @@ import heapq
 from bisect import bisect_left, insort
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
@@ -21,9 +21,23 @@ from backend.app.exchanges.market_values import (
     OrderRequest,
     OrderStatus,
     Side,
+    TimeInForce,
 )
 from backend.app.sandbox.house import House
+from backend.app.sandbox.journal import Journal
 from backend.app.sandbox.order_rules import check_numbers, check_size
+from backend.app.sandbox.reckoning import (
+    Offer,
+    amount_of,
+    as_much,
+    cost,
+    is_worse,
+    rank,
+    require_keepable,
+    reservation,
+    resting_offer,
+    still_locked,
+)
 from backend.app.sandbox.wallets import HOUSE, Wallets
 
 OPEN_ORDERS_PER_ACCOUNT_MAX: Final = 200
@@ -33,21 +47,13 @@ PRICE_RATIO_MAX: Final = 100
 _FIRST_ORDER_ID: Final = 1_000_000_001
 
 
-@dataclass(frozen=True, slots=True)
-class _Offer:
-    """What one resting order or one house level gives: `order_id` is None for the house."""
-
-    price: Decimal
-    amount: Decimal
-    order_id: int | None
-
-
 class MatchingFloor:
     """All orders of all accounts on all markets."""
 
-    def __init__(self, houses: Sequence[House], wallets: Wallets) -> None:
+    def __init__(self, houses: Sequence[House], wallets: Wallets, journal: Journal) -> None:
         self._houses = {house.listing.market.symbol: house for house in houses}
         self._wallets = wallets
+        self._journal = journal
         self._owners: dict[int, str] = {}
         self._open: defaultdict[str, dict[int, Order]] = defaultdict(dict)
         self._closed: defaultdict[str, OrderedDict[int, Order]] = defaultdict(OrderedDict)
@@ -64,9 +70,10 @@ class MatchingFloor:
         self.settle(now_ms)
         market = self._checked_market(account_id, asked)
         plan = self._plan(market, asked, now_ms)
-        amount = asked.amount or sum((take.amount for take in plan), Decimal(0))
-        check_size(market, amount, amount * asked.price if asked.price else _cost(plan))
-        self._wallets.lock(account_id, *_reservation(market, asked, amount, plan))
+        amount = amount_of(asked, plan)
+        check_size(market, asked, amount, amount * asked.price if asked.price else cost(plan))
+        is_keepable = require_keepable(asked, amount, plan)
+        self._wallets.lock(account_id, *reservation(market, asked, amount, plan))
         order_id, self._next_order_id = self._next_order_id, self._next_order_id + 1
         self._owners[order_id] = account_id
         self._open[account_id][order_id] = Order(
@@ -82,11 +89,14 @@ class MatchingFloor:
             filled_quote=Decimal(0),
             created_ms=now_ms,
             updated_ms=now_ms,
+            time_in_force=asked.time_in_force,
         )
-        for take in plan:
+        for take in plan if is_keepable else ():
             self._trade(order_id, take, now_ms)
         if order_id in self._open[account_id]:
-            insort(self._resting[market.symbol, asked.side], (_rank(asked), order_id))
+            if not is_keepable or asked.time_in_force is TimeInForce.IOC:
+                return self._take_back(account_id, self._find(order_id), now_ms)
+            insort(self._resting[market.symbol, asked.side], (rank(asked), order_id))
         return self.order(account_id, order_id)
 
     def cancel(self, account_id: str, order_id: int, now_ms: int) -> Order:
@@ -99,8 +109,7 @@ class MatchingFloor:
         order = self._open[account_id].get(order_id)
         if order is None:
             raise OrderRefused("order_not_found")
-        self._wallets.release(account_id, *_still_locked(order))
-        return self._close(replace(order, status=OrderStatus.CANCELLED, updated_ms=now_ms))
+        return self._take_back(account_id, order, now_ms)
 
     def order(self, account_id: str, order_id: int) -> Order:
         """Return one order of an account, open or closed.
@@ -157,7 +166,9 @@ class MatchingFloor:
         while resting and resting[0][0] <= reach:
             order = self._find(resting[0][1])
             left = order.amount - order.filled
-            self._trade(order.order_id, _Offer(order.price or Decimal(0), left, None), now)
+            # The house came to the order, so the order is the maker here.
+            offer = Offer(order.price or Decimal(0), left, None)
+            self._trade(order.order_id, offer, now, is_maker=True)
 
     def _checked_market(self, account_id: str, asked: OrderRequest) -> Market:
         house = self._houses.get(asked.symbol)
@@ -178,15 +189,15 @@ class MatchingFloor:
                 raise OrderRefused("insufficient_funds")
         return market
 
-    def _plan(self, market: Market, asked: OrderRequest, now_ms: int) -> Sequence[_Offer]:
+    def _plan(self, market: Market, asked: OrderRequest, now_ms: int) -> Sequence[Offer]:
         """Choose what an order would trade with at once. Nothing moves yet."""
-        plan: list[_Offer] = []
+        plan: list[Offer] = []
         wanted, budget = asked.amount, asked.quote_amount
         other = Side.SELL if asked.side is Side.BUY else Side.BUY
         for offer in self._offers(market.symbol, other, now_ms):
-            if asked.price is not None and _worse(asked, offer.price):
+            if asked.price is not None and is_worse(asked, offer.price):
                 return plan
-            take = _as_much(market, offer, wanted, budget)
+            take = as_much(market, offer, wanted, budget)
             if not take:
                 return plan
             plan.append(replace(offer, amount=take))
@@ -194,20 +205,20 @@ class MatchingFloor:
             budget = None if budget is None else budget - take * offer.price
         return plan
 
-    def _offers(self, symbol: str, side: Side, now_ms: int) -> Iterator[_Offer]:
+    def _offers(self, symbol: str, side: Side, now_ms: int) -> Iterator[Offer]:
         """Yield what can be traded with on one side, best first, accounts before the house."""
         sign = -1 if side is Side.BUY else 1
         house = (
-            (sign * level.price, 1, number, _Offer(level.price, level.amount, None))
+            (sign * level.price, 1, number, Offer(level.price, level.amount, None))
             for number, level in enumerate(self._houses[symbol].levels(side, now_ms))
         )
         accounts = (
-            (rank, 0, order_id, _resting_offer(self._find(order_id)))
-            for rank, order_id in tuple(self._resting[symbol, side])
+            (place, 0, order_id, resting_offer(self._find(order_id)))
+            for place, order_id in tuple(self._resting[symbol, side])
         )
         return (offer for *_, offer in heapq.merge(accounts, house, key=lambda line: line[:3]))
 
-    def _trade(self, taker_id: int, take: _Offer, now_ms: int) -> None:
+    def _trade(self, taker_id: int, take: Offer, now_ms: int, *, is_maker: bool = False) -> None:
         """Let an order trade with an offer: money moves, both orders are brought up to date."""
         taker = self._find(taker_id)
         maker_id = HOUSE if take.order_id is None else self._owners[take.order_id]
@@ -216,17 +227,25 @@ class MatchingFloor:
         buyer, seller, market = sides[Side.BUY], sides[Side.SELL], taker.market
         self._wallets.pay(buyer, seller, market.quote, take.amount * take.price)
         self._wallets.pay(seller, buyer, market.base, take.amount)
-        self._advance(taker, take, now_ms)
+        self._advance(taker, take, now_ms, is_maker=is_maker)
         if take.order_id is not None:
-            self._advance(self._find(take.order_id), take, now_ms)
+            self._advance(self._find(take.order_id), take, now_ms, is_maker=True)
 
-    def _advance(self, order: Order, take: _Offer, now_ms: int) -> None:
+    def _advance(self, order: Order, take: Offer, now_ms: int, *, is_maker: bool) -> None:
         filled = order.filled + take.amount
         done = filled == order.amount
         if order.side is Side.BUY and order.price is not None:
             # Bought below the limit: what the limit had locked on top is free again.
             spared = (order.price - take.price) * take.amount
             self._wallets.release(self._owners[order.order_id], order.market.quote, spared)
+        self._journal.record(
+            self._owners[order.order_id],
+            order,
+            price=take.price,
+            amount=take.amount,
+            is_maker=is_maker,
+            now_ms=now_ms,
+        )
         order = replace(
             order,
             filled=filled,
@@ -255,52 +274,9 @@ class MatchingFloor:
             del self._owners[forgotten]
         return order
 
+    def _take_back(self, account_id: str, order: Order, now_ms: int) -> Order:
+        self._wallets.release(account_id, *still_locked(order))
+        return self._close(replace(order, status=OrderStatus.CANCELLED, updated_ms=now_ms))
+
     def _find(self, order_id: int) -> Order:
         return self._open[self._owners[order_id]][order_id]
-
-
-def _rank(asked: OrderRequest) -> Decimal:
-    """Sort key of a resting order: the best price of its side is the smallest."""
-    price = asked.price or Decimal(0)
-    return -price if asked.side is Side.BUY else price
-
-
-def _resting_offer(order: Order) -> _Offer:
-    return _Offer(order.price or Decimal(0), order.amount - order.filled, order.order_id)
-
-
-def _worse(asked: OrderRequest, price: Decimal) -> bool:
-    limit = asked.price or Decimal(0)
-    return price > limit if asked.side is Side.BUY else price < limit
-
-
-def _as_much(
-    market: Market, offer: _Offer, wanted: Decimal | None, budget: Decimal | None
-) -> Decimal:
-    """Return how much of an offer to take: what is wanted, or what the budget buys."""
-    if wanted is None:
-        step_price = offer.price * market.step_size
-        wanted = ((budget or Decimal(0)) // step_price) * market.step_size
-    return min(wanted, offer.amount)
-
-
-def _reservation(
-    market: Market, asked: OrderRequest, amount: Decimal, plan: Sequence[_Offer]
-) -> tuple[str, Decimal]:
-    """Return which asset an order must have, and how much of it."""
-    if asked.side is Side.SELL:
-        return market.base, amount
-    if asked.price is not None:
-        return market.quote, amount * asked.price
-    return market.quote, _cost(plan)
-
-
-def _cost(plan: Sequence[_Offer]) -> Decimal:
-    return sum((take.amount * take.price for take in plan), Decimal(0))
-
-
-def _still_locked(order: Order) -> tuple[str, Decimal]:
-    left = order.amount - order.filled
-    if order.side is Side.SELL:
-        return order.market.base, left
-    return order.market.quote, left * (order.price or Decimal(0))

@@ -29,13 +29,13 @@ def check_numbers(market: Market, asked: OrderRequest, price_max: Decimal) -> No
             raise OrderRefused("min_amount")
 
 
-def check_size(market: Market, amount: Decimal, worth: Decimal) -> None:
+def check_size(market: Market, asked: OrderRequest, amount: Decimal, worth: Decimal) -> None:
     """Check what an order comes to once it is known what it would trade with.
 
     Raises:
         OrderRefused: min_notional, min_amount or bad_number.
     """
-    if worth < market.min_notional:
+    if worth < market.min_notional and not asked.any_worth:
         raise OrderRefused("min_notional")
     if amount < market.min_amount:
         raise OrderRefused("min_amount")

@@ -12,6 +12,9 @@ from backend.app.exchanges.answers.base import OrderRefused
 from backend.app.exchanges.key_information import Balance, KeyInformation
 from backend.app.exchanges.market_values import (
     Candle,
+    Deposit,
+    Fill,
+    LedgerLine,
     Market,
     Order,
     OrderBook,
@@ -22,6 +25,7 @@ from backend.app.exchanges.market_values import (
 )
 from backend.app.sandbox.accounts import SeededAccount
 from backend.app.sandbox.house import House
+from backend.app.sandbox.journal import Journal
 from backend.app.sandbox.listings import LISTINGS
 from backend.app.sandbox.matching import MatchingFloor
 from backend.app.sandbox.prices import DAY_MS, LISTED_AT_MS
@@ -43,9 +47,11 @@ class SandboxWorld:
         self._accounts = {account.account_id: account for account in accounts}
         self._houses = {line.market.symbol: House(seed, line) for line in LISTINGS}
         self.wallets: Final = Wallets()
-        self._floor = MatchingFloor(tuple(self._houses.values()), self.wallets)
+        self._journal = Journal(self.wallets)
+        self._floor = MatchingFloor(tuple(self._houses.values()), self.wallets, self._journal)
+        began_ms = now_ms()
         for account in accounts:
-            self.wallets.endow(account.account_id, account.balances)
+            self._journal.endow(account.account_id, account.balances, began_ms)
 
     def now_ms(self) -> int:
         """Return the exchange's time."""
@@ -176,6 +182,20 @@ class SandboxWorld:
         """Return what is remembered of an account's orders, the oldest first."""
         self._floor.settle(self._clock())
         return self._floor.orders(account_id, symbol)
+
+    def fills(self, account_id: str, symbol: str | None = None) -> Sequence[Fill]:
+        """Return what an account has traded, the oldest first."""
+        self._floor.settle(self._clock())
+        return self._journal.fills(account_id, symbol)
+
+    def deposits(self, account_id: str, asset: str | None = None) -> Sequence[Deposit]:
+        """Return what an account was given, the oldest first."""
+        return self._journal.deposits(account_id, asset)
+
+    def ledger(self, account_id: str, asset: str | None = None) -> Sequence[LedgerLine]:
+        """Return every change of what an account holds, the oldest first."""
+        self._floor.settle(self._clock())
+        return self._journal.lines(account_id, asset)
 
     def _house(self, symbol: str) -> House:
         house = self._houses.get(symbol)

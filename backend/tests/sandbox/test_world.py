@@ -10,7 +10,14 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from backend.app.exchanges.answers.base import OrderRefused
 from backend.app.exchanges.key_information import Balance
-from backend.app.exchanges.market_values import Order, OrderRequest, OrderStatus, OrderType, Side
+from backend.app.exchanges.market_values import (
+    Order,
+    OrderRequest,
+    OrderStatus,
+    OrderType,
+    Side,
+    TimeInForce,
+)
 from backend.app.sandbox.accounts import seeded_accounts
 from backend.app.sandbox.matching import CLOSED_ORDERS_PER_ACCOUNT_MAX, OPEN_ORDERS_PER_ACCOUNT_MAX
 from backend.app.sandbox.prices import DAY_MS
@@ -48,6 +55,17 @@ def held(world: SandboxWorld, account: str, asset: str) -> Balance:
     return found[0] if found else Balance(asset, Decimal(0))
 
 
+def assert_kept(order: Order) -> None:
+    """What stands after an order came in is what its time in force allows."""
+    match order.time_in_force:
+        case TimeInForce.IOC:
+            assert order.status not in OPEN
+        case TimeInForce.FOK:
+            assert order.status is OrderStatus.FILLED or not (order.filled or order.is_open)
+        case TimeInForce.POST_ONLY:
+            assert not order.filled
+
+
 class MoneyLaws(RuleBasedStateMachine):
     """Accounts trade with the house and with each other while time goes on."""
 
@@ -63,14 +81,30 @@ class MoneyLaws(RuleBasedStateMachine):
         side=st.sampled_from(Side),
         steps=st.integers(1, 30_000),
         away_parts=st.integers(-300, 300),
+        time_in_force=st.sampled_from(TimeInForce),
     )
     def place_limit(
-        self, account: str, symbol: str, side: Side, steps: int, away_parts: int
+        self,
+        account: str,
+        symbol: str,
+        side: Side,
+        steps: int,
+        away_parts: int,
+        time_in_force: TimeInForce,
     ) -> None:
         of, last = self.world.market(symbol), self.world.ticker(symbol).last
         price = (last * (10_000 + away_parts) / 10_000) // of.tick_size * of.tick_size
-        asked = OrderRequest(symbol, side, OrderType.LIMIT, of.step_size * steps, price)
-        self._place(account, asked)
+        asked = OrderRequest(
+            symbol,
+            side,
+            OrderType.LIMIT,
+            of.step_size * steps,
+            price,
+            time_in_force=time_in_force,
+        )
+        order = self._place(account, asked)
+        if order is not None:
+            assert_kept(order)
 
     @rule(
         account=st.sampled_from(ACCOUNTS),
@@ -136,6 +170,22 @@ class MoneyLaws(RuleBasedStateMachine):
                 needed[asset] = needed.get(asset, Decimal(0)) + need
             for balance in self.world.balances(account):
                 assert balance.locked == needed.get(balance.asset, Decimal(0))
+
+    @invariant()
+    def the_ledger_agrees_with_the_wallets(self) -> None:
+        for account in ACCOUNTS:
+            written = {line.asset: line.balance for line in self.world.ledger(account)}
+            for balance in self.world.balances(account):
+                assert written.get(balance.asset, Decimal(0)) == balance.total
+
+    @invariant()
+    def an_orders_fills_are_what_it_filled(self) -> None:
+        for account in ACCOUNTS:
+            fills = self.world.fills(account)
+            for order in self.world.orders(account):
+                own = [fill for fill in fills if fill.order_id == order.order_id]
+                assert sum((fill.amount for fill in own), Decimal(0)) == order.filled
+                assert sum((fill.cost for fill in own), Decimal(0)) == order.filled_quote
 
     @invariant()
     def the_book_is_never_crossed(self) -> None:
@@ -282,3 +332,89 @@ def test_an_order_of_another_account_is_not_found(world: SandboxWorld) -> None:
         world.order("binance:second", order.order_id)
     with pytest.raises(OrderRefused, match="order_not_found"):
         world.cancel("binance:second", order.order_id)
+
+
+def timed(
+    side: Side, amount: str, price: Decimal, time_in_force: TimeInForce, *, refuse: bool = False
+) -> OrderRequest:
+    return OrderRequest(
+        "BTC/USDT",
+        side,
+        OrderType.LIMIT,
+        Decimal(amount),
+        price,
+        time_in_force=time_in_force,
+        refuse_forbidden=refuse,
+    )
+
+
+def test_an_immediate_order_trades_what_there_is_and_leaves_nothing(world: SandboxWorld) -> None:
+    ask = world.order_book("BTC/USDT", 1).asks[0]
+    more = str(ask.amount + Decimal("0.1"))
+
+    order = world.place("binance:full", timed(Side.BUY, more, ask.price, TimeInForce.IOC))
+
+    assert (order.status, order.filled) == (OrderStatus.CANCELLED, ask.amount)
+    assert held(world, "binance:full", "USDT").locked == 0
+
+
+def test_an_order_for_all_or_nothing_takes_no_part(world: SandboxWorld) -> None:
+    ask = world.order_book("BTC/USDT", 1).asks[0]
+    more = str(ask.amount + Decimal("0.1"))
+    part = world.place("binance:full", timed(Side.BUY, more, ask.price, TimeInForce.FOK))
+    whole = world.place(
+        "binance:full", timed(Side.BUY, str(ask.amount), ask.price, TimeInForce.FOK)
+    )
+
+    assert (part.status, part.filled) == (OrderStatus.CANCELLED, 0)
+    assert (whole.status, whole.filled) == (OrderStatus.FILLED, ask.amount)
+
+
+def test_an_order_that_may_only_rest_never_trades_at_once(world: SandboxWorld) -> None:
+    ask = world.order_book("BTC/USDT", 1).asks[0]
+    crossing = world.place("okx:full", timed(Side.BUY, "0.1", ask.price, TimeInForce.POST_ONLY))
+    resting = world.place(
+        "okx:full", timed(Side.BUY, "0.1", ask.price - 500, TimeInForce.POST_ONLY)
+    )
+
+    assert (crossing.status, crossing.filled) == (OrderStatus.CANCELLED, 0)
+    assert resting.status is OrderStatus.OPEN
+
+
+@pytest.mark.parametrize(
+    ("time_in_force", "amount", "rule"),
+    [
+        (TimeInForce.POST_ONLY, "0.01", "would_trade"),
+        (TimeInForce.FOK, "1", "not_fillable"),
+    ],
+)
+def test_an_order_that_asks_to_be_refused_leaves_no_trace(
+    world: SandboxWorld, time_in_force: TimeInForce, amount: str, rule: str
+) -> None:
+    price = world.order_book("BTC/USDT", 1).asks[0].price
+
+    with pytest.raises(OrderRefused, match=rule):
+        world.place("gate:full", timed(Side.BUY, amount, price, time_in_force, refuse=True))
+
+    assert world.orders("gate:full") == ()
+    assert held(world, "gate:full", "USDT").locked == 0
+
+
+def test_both_sides_of_a_trade_remember_it(world: SandboxWorld) -> None:
+    book = world.order_book("BTC/USDT", 1)
+    between = (book.bids[0].price + book.asks[0].price) // 2
+    world.place("okx:full", limit("BTC/USDT", Side.SELL, "0.2", between))
+    world.place("binance:full", market("BTC/USDT", Side.BUY, "0.2"))
+
+    (sold,), (bought,) = world.fills("okx:full"), world.fills("binance:full")
+
+    assert (sold.side, sold.is_maker, sold.price) == (Side.SELL, True, between)
+    assert (bought.side, bought.is_maker, bought.price) == (Side.BUY, False, between)
+
+
+def test_what_an_account_begins_with_was_deposited(world: SandboxWorld) -> None:
+    given = {deposit.asset: deposit.amount for deposit in world.deposits("okx:full")}
+
+    assert given == {b.asset: b.total for b in world.balances("okx:full")}
+    assert [deposit.asset for deposit in world.deposits("okx:full", "BTC")] == ["BTC"]
+    assert world.deposits("okx:empty") == ()

@@ -13,6 +13,9 @@ from backend.app.exchanges.answers.rendering import json_body
 from backend.app.exchanges.key_information import Balance, KeyInformation
 from backend.app.exchanges.market_values import (
     Candle,
+    Deposit,
+    Fill,
+    LedgerLine,
     Level,
     Market,
     Order,
@@ -74,7 +77,7 @@ class FakeWorld:
     )
     refuses: str | None = None
     asked: list[OrderRequest] = field(default_factory=list)
-    orders: dict[int, Order] = field(default_factory=dict)
+    placed: dict[int, Order] = field(default_factory=dict)
 
     def now_ms(self) -> int:
         return NOW_MS
@@ -147,30 +150,63 @@ class FakeWorld:
         if self.refuses:
             raise OrderRefused(self.refuses)
         self.asked.append(asked)
-        order = self._order(len(self.orders) + 7_000, asked)
-        self.orders[order.order_id] = order
+        order = self._order(len(self.placed) + 7_000, asked)
+        self.placed[order.order_id] = order
         return order
 
     def cancel(self, account_id: str, order_id: int) -> Order:
         return self.set(self.order(account_id, order_id).order_id, status=OrderStatus.CANCELLED)
 
     def order(self, account_id: str, order_id: int) -> Order:
-        if order_id not in self.orders:
+        if order_id not in self.placed:
             raise OrderRefused("order_not_found")
-        return self.orders[order_id]
+        return self.placed[order_id]
 
     def open_orders(self, account_id: str, symbol: str | None = None) -> Sequence[Order]:
         resting = (OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED)
         return [
             order
-            for order in self.orders.values()
+            for order in self.placed.values()
             if order.status in resting and symbol in (None, order.market.symbol)
+        ]
+
+    def orders(self, account_id: str, symbol: str | None = None) -> Sequence[Order]:
+        return [o for o in self.placed.values() if symbol in (None, o.market.symbol)]
+
+    def fills(self, account_id: str, symbol: str | None = None) -> Sequence[Fill]:
+        filled = [order for order in self.placed.values() if order.filled]
+        return [
+            Fill(
+                fill_id=order.order_id + 1_000,
+                order_id=order.order_id,
+                market=order.market,
+                side=order.side,
+                price=PRICE[order.market.symbol],
+                amount=order.filled,
+                is_maker=order.order_type is OrderType.LIMIT,
+                at_ms=order.updated_ms,
+            )
+            for order in filled
+            if symbol in (None, order.market.symbol)
+        ]
+
+    def deposits(self, account_id: str, asset: str | None = None) -> Sequence[Deposit]:
+        given = (
+            Deposit(501, "BTC", Decimal("2.5"), NOW_MS - MINUTE_MS),
+            Deposit(502, "USDT", Decimal(100000), NOW_MS),
+        )
+        return [deposit for deposit in given if asset in (None, deposit.asset)]
+
+    def ledger(self, account_id: str, asset: str | None = None) -> Sequence[LedgerLine]:
+        return [
+            LedgerLine(d.deposit_id + 100, d.asset, d.amount, d.amount, d.at_ms, None)
+            for d in self.deposits(account_id, asset)
         ]
 
     def set(self, order_id: int, **changed: Any) -> Order:
         """Let something have happened to an order."""
-        self.orders[order_id] = replace(self.orders[order_id], updated_ms=NOW_MS + 5, **changed)
-        return self.orders[order_id]
+        self.placed[order_id] = replace(self.placed[order_id], updated_ms=NOW_MS + 5, **changed)
+        return self.placed[order_id]
 
     def _order(self, order_id: int, asked: OrderRequest) -> Order:
         price = PRICE[asked.symbol]

@@ -12,6 +12,7 @@ from backend.app.exchanges.market_values import (
     OrderRequest,
     OrderType,
     Side,
+    TimeInForce,
 )
 
 CLIENT_ORDER_ID_MAX_CHARACTERS: Final = 64
@@ -33,8 +34,13 @@ def order_asked(
     price: object = None,
     funds: object = None,
     client_order_id: object = None,
+    time_in_force: TimeInForce = TimeInForce.GTC,
+    refuse_forbidden: bool = False,
+    any_worth: bool = False,
 ) -> OrderRequest:
     """Read an order from an exchange's own words, in any case. `funds` is what a buy may spend.
+
+    A market order has no time in force: what is said of it there is not read.
 
     Raises:
         OrderRefused: bad_number, where a word is unknown or a number is missing or surplus.
@@ -51,17 +57,24 @@ def order_asked(
         price=decimal_in(price) if kind is OrderType.LIMIT else None,
         quote_amount=decimal_in(funds) if by_funds else None,
         client_order_id=_client_order_id_in(client_order_id),
+        time_in_force=time_in_force if kind is OrderType.LIMIT else TimeInForce.GTC,
+        refuse_forbidden=refuse_forbidden,
+        any_worth=any_worth,
     )
 
 
-def require_resting(words: Mapping[str, Any], field: str) -> None:
-    """Refuse a time in force that the world does not know, so that none is silently dropped.
+def time_in_force_in(words: Mapping[str, TimeInForce], word: object) -> TimeInForce:
+    """Read an exchange's own word, in any case; absent means until cancelled.
 
     Raises:
-        OrderRefused: bad_number.
+        OrderRefused: bad_number, for a word that is not in the table, so that none is dropped.
     """
-    if str(words.get(field) or "gtc").lower() != "gtc":
+    if word in (None, ""):
+        return TimeInForce.GTC
+    found = words.get(str(word).lower())
+    if found is None:
         raise OrderRefused("bad_number")
+    return found
 
 
 def order_of(call: Call, order_id: int, market: Market | None) -> Order:
@@ -77,12 +90,13 @@ def order_of(call: Call, order_id: int, market: Market | None) -> Order:
 
 
 def order_by_client_id(call: Call, client_order_id: object, market: Market | None = None) -> Order:
-    """Return the caller's open order of that name: the one the caller gave it.
+    """Return the caller's last order of that name, open or closed: the one the caller gave it.
 
     Raises:
-        OrderRefused: order_not_found, also for one that is closed by now.
+        OrderRefused: order_not_found.
     """
-    for order in call.world.open_orders(call.account_id, market.symbol if market else None):
+    orders = call.world.orders(call.account_id, market.symbol if market else None)
+    for order in reversed(orders):
         if client_order_id and order.client_order_id == client_order_id:
             return order
     raise OrderRefused("order_not_found")

@@ -12,6 +12,9 @@ from typing import Any, Protocol
 from backend.app.exchanges.key_information import Balance, KeyInformation
 from backend.app.exchanges.market_values import (
     Candle,
+    Deposit,
+    Fill,
+    LedgerLine,
     Market,
     Order,
     OrderBook,
@@ -26,7 +29,8 @@ class OrderRefused(Exception):
     """The world does not take this order or cancellation; `rule` says why in one word.
 
     Rules: unknown_symbol, bad_number, tick_size, step_size, min_amount, min_notional,
-    insufficient_funds, duplicate_client_order_id, too_many_open_orders, order_not_found.
+    insufficient_funds, duplicate_client_order_id, too_many_open_orders, order_not_found,
+    would_trade, not_fillable.
     """
 
     def __init__(self, rule: str) -> None:
@@ -66,6 +70,18 @@ class World(Protocol):
     def order(self, account_id: str, order_id: int) -> Order: ...
 
     def open_orders(self, account_id: str, symbol: str | None = None) -> Sequence[Order]: ...
+
+    def orders(self, account_id: str, symbol: str | None = None) -> Sequence[Order]:
+        """Open and closed ones that are remembered, the oldest first."""
+
+    def fills(self, account_id: str, symbol: str | None = None) -> Sequence[Fill]:
+        """Oldest first."""
+
+    def deposits(self, account_id: str, asset: str | None = None) -> Sequence[Deposit]:
+        """Oldest first."""
+
+    def ledger(self, account_id: str, asset: str | None = None) -> Sequence[LedgerLine]:
+        """Oldest first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,16 @@ from typing import Any, ClassVar, Final
 
 from backend.app.enums import Known
 from backend.app.exchanges.answers.asking import (
+    moment_in,
     order_asked,
     order_by_client_id,
     order_of,
-    require_resting,
+    time_in_force_in,
 )
 from backend.app.exchanges.answers.base import Call, Handler
+from backend.app.exchanges.answers.binance_history import HISTORY_HANDLERS
 from backend.app.exchanges.answers.binance_market import NAMES, PUBLIC_HANDLERS
+from backend.app.exchanges.answers.past import created_ms, orders_of, received, recent
 from backend.app.exchanges.answers.rendering import (
     DAY_MS,
     assets,
@@ -23,8 +26,9 @@ from backend.app.exchanges.answers.rendering import (
     home_chain,
     order_id_in,
     plain,
+    whole_in,
 )
-from backend.app.exchanges.market_values import Order, OrderRequest, OrderStatus
+from backend.app.exchanges.market_values import Order, OrderRequest, OrderStatus, TimeInForce
 
 _STATUSES: Final = {
     OrderStatus.OPEN: "NEW",
@@ -43,7 +47,16 @@ _REFUSALS: Final[Mapping[str, tuple[int, str]]] = {
     "duplicate_client_order_id": (-2010, "Duplicate order sent."),
     "too_many_open_orders": (-1013, "Filter failure: MAX_NUM_ORDERS"),
     "order_not_found": (-2013, "Order does not exist."),
+    "would_trade": (-2010, "Order would immediately match and take."),
 }
+_TIMES_IN_FORCE: Final = {
+    "gtc": TimeInForce.GTC,
+    "ioc": TimeInForce.IOC,
+    "fok": TimeInForce.FOK,
+}
+_LIMIT_MAKER: Final = "LIMIT_MAKER"
+_ORDERS_DEFAULT: Final = 500
+_ORDERS_MAX: Final = 1_000
 _ORDER_LIST_ID: Final = -1
 
 
@@ -56,8 +69,10 @@ class BinanceAnswers:
         """Return the handlers by method and path."""
         return {
             **PUBLIC_HANDLERS,
+            **HISTORY_HANDLERS,
             ("GET", "/api/v3/account"): _account,
             ("GET", "/api/v3/openOrders"): _open_orders,
+            ("GET", "/api/v3/allOrders"): _all_orders,
             ("GET", "/api/v3/order"): lambda call: _order(_asked_order(call)),
             ("POST", "/api/v3/order"): _place,
             ("POST", "/api/v3/order/test"): _test_order,
@@ -108,6 +123,17 @@ def _open_orders(call: Call) -> Any:
     return [_order(order) for order in orders]
 
 
+def _all_orders(call: Call) -> Any:
+    rows = recent(
+        orders_of(call, NAMES.market(call.world, call.query.get("symbol"))),
+        created_ms,
+        start_ms=moment_in(call.query.get("startTime")),
+        end_ms=moment_in(call.query.get("endTime")),
+        most=whole_in(call.query.get("limit"), _ORDERS_DEFAULT, _ORDERS_MAX),
+    )
+    return [_order(order) for order in reversed(rows)]
+
+
 def _asked_order(call: Call) -> Order:
     market = NAMES.market(call.world, call.query.get("symbol"))
     if "orderId" in call.query:
@@ -126,7 +152,16 @@ def _order(order: Order) -> Any:
     }
 
 
+def _status(order: Order) -> str:
+    # What the engine takes back by itself has expired; only its owner cancels an order.
+    by_engine = order.time_in_force in (TimeInForce.IOC, TimeInForce.FOK)
+    if order.status is OrderStatus.CANCELLED and by_engine:
+        return "EXPIRED"
+    return _STATUSES[order.status]
+
+
 def _acknowledged(order: Order) -> dict[str, Any]:
+    rests_only = order.time_in_force is TimeInForce.POST_ONLY
     return {
         "symbol": NAMES.name(order.market),
         "orderId": order.order_id,
@@ -137,9 +172,9 @@ def _acknowledged(order: Order) -> dict[str, Any]:
         "executedQty": plain(order.filled),
         "origQuoteOrderQty": "0",
         "cummulativeQuoteQty": plain(order.filled_quote),
-        "status": _STATUSES[order.status],
-        "timeInForce": "GTC",
-        "type": order.order_type.upper(),
+        "status": _status(order),
+        "timeInForce": "GTC" if rests_only else order.time_in_force.upper(),
+        "type": _LIMIT_MAKER if rests_only else order.order_type.upper(),
         "side": order.side.upper(),
         "workingTime": order.created_ms,
         "selfTradePreventionMode": "NONE",
@@ -148,15 +183,18 @@ def _acknowledged(order: Order) -> dict[str, Any]:
 
 def _asked(call: Call) -> OrderRequest:
     asked = {**call.query, **call.form}
-    require_resting(asked, "timeInForce")
+    rests_only = asked.get("type") == _LIMIT_MAKER
+    tif = time_in_force_in(_TIMES_IN_FORCE, asked.get("timeInForce"))
     return order_asked(
         NAMES.market(call.world, asked.get("symbol")),
         side=asked.get("side"),
-        order_type=asked.get("type"),
+        order_type="limit" if rests_only else asked.get("type"),
         size=asked.get("quantity"),
         price=asked.get("price"),
         funds=asked.get("quoteOrderQty"),
         client_order_id=asked.get("newClientOrderId"),
+        time_in_force=TimeInForce.POST_ONLY if rests_only else tif,
+        refuse_forbidden=rests_only,
     )
 
 
@@ -168,7 +206,7 @@ def _place(call: Call) -> Any:
             "price": plain(average_price(order)),
             "qty": plain(order.filled),
             "commission": "0",
-            "commissionAsset": order.market.quote,
+            "commissionAsset": received(order.side, order.market),
             "tradeId": order.order_id,
         }
         placed["fills"] = [fill]

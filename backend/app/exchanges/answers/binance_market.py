@@ -75,7 +75,7 @@ def _symbol(market: Market) -> Any:
         "quoteAssetPrecision": _PRECISION,
         "baseCommissionPrecision": _PRECISION,
         "quoteCommissionPrecision": _PRECISION,
-        "orderTypes": ["LIMIT", "MARKET"],
+        "orderTypes": ["LIMIT", "LIMIT_MAKER", "MARKET"],
         "icebergAllowed": False,
         "ocoAllowed": False,
         "quoteOrderQtyMarketAllowed": True,

@@ -3,7 +3,6 @@
 Source: https://www.bitget.com/api-doc/spot (Account, Trade), version 2.
 """
 
-import json
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -12,19 +11,27 @@ from backend.app.exchanges.answers import bitget_market
 from backend.app.exchanges.answers.asking import (
     cancel,
     fields_of,
-    moment_in,
     order_asked,
+    order_by_client_id,
     order_of,
-    require_resting,
+    time_in_force_in,
 )
 from backend.app.exchanges.answers.base import Call, Handler, OrderRefused
+from backend.app.exchanges.answers.bitget_history import HISTORY_HANDLERS, fee_detail, page_of
 from backend.app.exchanges.answers.bitget_market import NAMES, success
-from backend.app.exchanges.answers.rendering import average_price, order_id_in, plain, whole_in
+from backend.app.exchanges.answers.past import closed_orders_of, created_ms, received
+from backend.app.exchanges.answers.rendering import average_price, order_id_in, plain
 from backend.app.exchanges.key_information import KeyInformation
-from backend.app.exchanges.market_values import Order, OrderRequest, OrderStatus, OrderType, Side
+from backend.app.exchanges.market_values import (
+    Order,
+    OrderRequest,
+    OrderStatus,
+    OrderType,
+    Side,
+    TimeInForce,
+)
 
-_OPEN_ORDERS_DEFAULT: Final = 100
-_OPEN_ORDERS_MAX: Final = 100
+_TIMES_IN_FORCE: Final = {time.value: time for time in TimeInForce}
 _KEY_CREATED_MS: Final = 1_704_067_200_000
 _MAIN_ACCOUNT_UID: Final = 100_000_001
 
@@ -115,8 +122,6 @@ def _place(call: Call) -> Any:
 def _order_in(call: Call) -> OrderRequest:
     body = fields_of(call.json)
     order_type = str(body.get("orderType")).lower()
-    if order_type == "limit":
-        require_resting(body, "force")
     # The size of a market buy is what it may spend.
     spends = order_type == "market" and str(body.get("side")).lower() == "buy"
     return order_asked(
@@ -127,13 +132,17 @@ def _order_in(call: Call) -> OrderRequest:
         size=None if spends else body.get("size"),
         funds=body.get("size") if spends else None,
         client_order_id=body.get("clientOid"),
+        time_in_force=time_in_force_in(_TIMES_IN_FORCE, body.get("force")),
     )
 
 
 def _cancel(call: Call) -> Any:
     body = fields_of(call.json)
     market = NAMES.market(call.world, body.get("symbol"))
-    return _acknowledged(call, cancel(call, order_id_in(body.get("orderId")), market))
+    if body.get("orderId"):
+        return _acknowledged(call, cancel(call, order_id_in(body["orderId"]), market))
+    named = order_by_client_id(call, body.get("clientOid"), market)
+    return _acknowledged(call, cancel(call, named.order_id, market))
 
 
 def _acknowledged(call: Call, order: Order) -> Any:
@@ -141,39 +150,35 @@ def _acknowledged(call: Call, order: Order) -> Any:
 
 
 def _one(call: Call) -> Any:
-    order = order_of(call, order_id_in(call.query.get("orderId")), None)
+    if call.query.get("orderId"):
+        order = order_of(call, order_id_in(call.query["orderId"]), None)
+    else:
+        order = order_by_client_id(call, call.query.get("clientOid"))
+    return success(call, [_told(order)])
+
+
+def _history(call: Call) -> Any:
+    market = NAMES.market_or_none(call.world, call.query.get("symbol"))
+    closed = closed_orders_of(call, market)
+    return success(call, [_told(order) for order in page_of(call, closed, created_ms)])
+
+
+def _told(order: Order) -> dict[str, Any]:
     average = plain(average_price(order))
-    answer = _order(order) | {
+    return _order(order) | {
         "price": "0" if order.price is None else plain(order.price),
         "priceAvg": average,
         "baseCoin": order.market.base,
         "quoteCoin": order.market.quote,
-        "feeDetail": _fee_detail(order),
+        # Empty while nothing is filled.
+        "feeDetail": fee_detail(received(order.side, order.market)) if order.filled else "",
         "cancelReason": "normal_cancel" if order.status is OrderStatus.CANCELLED else "",
     }
-    return success(call, [answer])
-
-
-def _fee_detail(order: Order) -> str:
-    # A JSON text within the JSON, and empty while nothing is filled.
-    if not order.filled:
-        return ""
-    coin = order.market.base if order.side is Side.BUY else order.market.quote
-    fees = {"c": 0, "d": 0, "deduction": False, "r": 0, "t": 0, "totalDeductionFee": 0}
-    paid = {"deduction": False, "feeCoinCode": coin, "totalDeductionFee": 0, "totalFee": 0}
-    return json.dumps({"newFees": fees, coin: paid}, separators=(",", ":"))
 
 
 def _unfilled_orders(call: Call) -> Any:
     market = NAMES.market_or_none(call.world, call.query.get("symbol"))
-    limit = whole_in(call.query.get("limit"), _OPEN_ORDERS_DEFAULT, _OPEN_ORDERS_MAX)
-    start_ms = moment_in(call.query.get("startTime")) or 0
-    end_ms = moment_in(call.query.get("endTime"))
-    orders = [
-        order
-        for order in call.world.open_orders(call.account_id, market.symbol if market else None)
-        if order.created_ms >= start_ms and (end_ms is None or order.created_ms <= end_ms)
-    ]
+    resting = call.world.open_orders(call.account_id, market.symbol if market else None)
     # In this list alone `priceAvg` is the limit price and `basePrice` the average.
     rows = [
         _order(order)
@@ -181,7 +186,7 @@ def _unfilled_orders(call: Call) -> Any:
             "priceAvg": "0" if order.price is None else plain(order.price),
             "basePrice": plain(average_price(order)),
         }
-        for order in orders[:limit]
+        for order in page_of(call, resting, created_ms)
     ]
     return success(call, rows)
 
@@ -210,11 +215,13 @@ def _order(order: Order) -> dict[str, Any]:
 
 _HANDLERS: Final[Mapping[tuple[str, str], Handler]] = {
     **bitget_market.HANDLERS,
+    **HISTORY_HANDLERS,
     ("GET", "/api/v3/account/settings"): _unified_only,
     ("GET", "/api/v3/account/info"): _unified_only,
     ("GET", "/api/v2/spot/account/info"): _account_info,
     ("GET", "/api/v2/spot/account/assets"): _assets,
     ("GET", "/api/v2/spot/trade/unfilled-orders"): _unfilled_orders,
+    ("GET", "/api/v2/spot/trade/history-orders"): _history,
     ("GET", "/api/v2/spot/trade/orderInfo"): _one,
     ("POST", "/api/v2/spot/trade/place-order"): _place,
     ("POST", "/api/v2/spot/trade/cancel-order"): _cancel,

@@ -3,20 +3,22 @@
 Source: https://bybit-exchange.github.io/docs/v5/intro
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, ClassVar, Final
 
 from backend.app.exchanges.answers.asking import (
     cancel,
     fields_of,
+    moment_in,
     order_asked,
     order_by_client_id,
     order_of,
-    require_resting,
+    time_in_force_in,
 )
 from backend.app.exchanges.answers.base import Call, Handler, OrderRefused
 from backend.app.exchanges.answers.bybit_account import ACCOUNT_HANDLERS
+from backend.app.exchanges.answers.bybit_history import HISTORY_HANDLERS
 from backend.app.exchanges.answers.bybit_market import (
     NAMES,
     PUBLIC_HANDLERS,
@@ -24,8 +26,15 @@ from backend.app.exchanges.answers.bybit_market import (
     answered,
     is_spot,
 )
-from backend.app.exchanges.answers.rendering import average_price, order_id_in, plain
-from backend.app.exchanges.market_values import Order, OrderRequest, OrderStatus, OrderType
+from backend.app.exchanges.answers.past import closed_orders_of, created_ms, recent
+from backend.app.exchanges.answers.rendering import average_price, order_id_in, plain, whole_in
+from backend.app.exchanges.market_values import (
+    Order,
+    OrderRequest,
+    OrderStatus,
+    OrderType,
+    TimeInForce,
+)
 
 _STATUSES: Final = {
     OrderStatus.OPEN: "New",
@@ -33,6 +42,20 @@ _STATUSES: Final = {
     OrderStatus.FILLED: "Filled",
     OrderStatus.CANCELLED: "Cancelled",
 }
+_TIMES_IN_FORCE: Final = {
+    "gtc": TimeInForce.GTC,
+    "ioc": TimeInForce.IOC,
+    "fok": TimeInForce.FOK,
+    "postonly": TimeInForce.POST_ONLY,
+}
+_TIME_WORDS: Final = {
+    TimeInForce.GTC: "GTC",
+    TimeInForce.IOC: "IOC",
+    TimeInForce.FOK: "FOK",
+    TimeInForce.POST_ONLY: "PostOnly",
+}
+_HISTORY_DEFAULT: Final = 20
+_HISTORY_MAX: Final = 50
 _REFUSALS: Final[Mapping[str, tuple[int, str]]] = {
     "unknown_symbol": (10001, "Not supported symbols"),
     "bad_number": (10001, "Request parameter error."),
@@ -57,7 +80,9 @@ class BybitAnswers:
         return {
             **PUBLIC_HANDLERS,
             **ACCOUNT_HANDLERS,
+            **HISTORY_HANDLERS,
             ("GET", "/v5/order/realtime"): _orders,
+            ("GET", "/v5/order/history"): _history,
             ("POST", "/v5/order/create"): _place,
             ("POST", "/v5/order/cancel"): _cancel,
         }
@@ -69,10 +94,31 @@ class BybitAnswers:
 
 
 def _orders(call: Call) -> Any:
-    found = _asked_orders(call) if is_spot(call) else []
-    rows = [_order(order) for order in found]
+    return _listed(call, _asked_orders(call) if is_spot(call) else [])
+
+
+def _listed(call: Call, orders: Sequence[Order]) -> Any:
+    rows = [_order(order) for order in orders]
     category = call.query.get("category", SPOT)
     return answered(call, {"category": category, "list": rows, "nextPageCursor": ""})
+
+
+def _history(call: Call) -> Any:
+    market = NAMES.market_or_none(call.world, call.query.get("symbol"))
+    wanted: dict[str, Callable[[Order], str]] = {
+        "orderId": lambda order: str(order.order_id),
+        "orderLinkId": lambda order: order.client_order_id,
+        "orderStatus": lambda order: _STATUSES[order.status],
+    }
+    asked = [(told, call.query[name]) for name, told in wanted.items() if call.query.get(name)]
+    rows = recent(
+        (o for o in closed_orders_of(call, market) if all(told(o) == word for told, word in asked)),
+        created_ms,
+        start_ms=moment_in(call.query.get("startTime")),
+        end_ms=moment_in(call.query.get("endTime")),
+        most=whole_in(call.query.get("limit"), _HISTORY_DEFAULT, _HISTORY_MAX),
+    )
+    return _listed(call, rows if is_spot(call) else [])
 
 
 def _asked_orders(call: Call) -> list[Order]:
@@ -91,6 +137,7 @@ def _asked_orders(call: Call) -> list[Order]:
 
 def _order(order: Order) -> Any:
     left = order.amount - order.filled
+    is_market = order.order_type is OrderType.MARKET
     return {
         "orderId": str(order.order_id),
         "orderLinkId": order.client_order_id,
@@ -110,11 +157,11 @@ def _order(order: Order) -> Any:
         "cumExecQty": plain(order.filled),
         "cumExecValue": plain(order.filled_quote),
         "cumExecFee": "0",
-        "timeInForce": "GTC" if order.order_type is OrderType.LIMIT else "IOC",
+        "timeInForce": "IOC" if is_market else _TIME_WORDS[order.time_in_force],
         "orderType": order.order_type.capitalize(),
         "stopOrderType": "",
         "orderIv": "",
-        "marketUnit": "baseCoin" if order.order_type is OrderType.MARKET else "",
+        "marketUnit": "baseCoin" if is_market else "",
         "triggerPrice": "0",
         "takeProfit": "",
         "stopLoss": "",
@@ -130,8 +177,6 @@ def _asked(call: Call) -> OrderRequest:
     if asked.get("category") != SPOT:
         raise OrderRefused("unknown_symbol")
     is_market = asked.get("orderType") == "Market"
-    if not is_market:
-        require_resting(asked, "timeInForce")
     # A market buy counts its size in the quote coin unless the request says otherwise.
     in_quote = is_market and asked.get("side") == "Buy"
     in_quote = in_quote and asked.get("marketUnit", "quoteCoin") != "baseCoin"
@@ -143,6 +188,7 @@ def _asked(call: Call) -> OrderRequest:
         price=asked.get("price"),
         funds=asked.get("qty") if in_quote else None,
         client_order_id=asked.get("orderLinkId"),
+        time_in_force=time_in_force_in(_TIMES_IN_FORCE, asked.get("timeInForce")),
     )
 
 

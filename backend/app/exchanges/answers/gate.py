@@ -12,17 +12,26 @@ from typing import Any, Final
 from backend.app.enums import Known
 from backend.app.exchanges.answers import gate_market
 from backend.app.exchanges.answers.asking import (
-    cancel,
     fields_of,
     order_asked,
+    order_by_client_id,
     order_of,
-    require_resting,
+    time_in_force_in,
 )
 from backend.app.exchanges.answers.base import Call, Handler, OrderRefused
+from backend.app.exchanges.answers.gate_history import HISTORY_HANDLERS, page_of
 from backend.app.exchanges.answers.gate_market import NAMES
+from backend.app.exchanges.answers.past import closed_orders_of, created_ms, received
 from backend.app.exchanges.answers.rendering import average_price, order_id_in, plain, whole_in
 from backend.app.exchanges.key_information import KeyInformation
-from backend.app.exchanges.market_values import Order, OrderRequest, OrderStatus, OrderType, Side
+from backend.app.exchanges.market_values import (
+    Order,
+    OrderRequest,
+    OrderStatus,
+    OrderType,
+    Side,
+    TimeInForce,
+)
 
 _PAGE_DEFAULT: Final = 100
 _PAGE_MAX: Final = 100
@@ -33,6 +42,14 @@ _CLASSIC_MODE: Final = 1
 _NORMAL_STATE: Final = 1
 _NO_CLIENT_ID: Final = "apiv4"
 _CLIENT_ID_PREFIX: Final = "t-"
+
+_TIMES_IN_FORCE: Final = {
+    "gtc": TimeInForce.GTC,
+    "ioc": TimeInForce.IOC,
+    "fok": TimeInForce.FOK,
+    "poc": TimeInForce.POST_ONLY,
+}
+_TIME_WORDS: Final = {time: word for word, time in _TIMES_IN_FORCE.items()}
 
 _STATUS: Final = {
     OrderStatus.OPEN: ("open", "open"),
@@ -54,6 +71,12 @@ _REFUSALS: Final = {
     "duplicate_client_order_id": (400, "REPEATED_CREATION", "Order already exists"),
     "too_many_open_orders": (400, "TOO_MANY_ORDERS", "Too many open orders"),
     "order_not_found": (404, "ORDER_NOT_FOUND", "Order not found"),
+    "would_trade": (
+        400,
+        "POC_FILL_IMMEDIATELY",
+        "Order would match and take immediately so its cancelled",
+    ),
+    "not_fillable": (400, "FOK_NOT_FILL", "Order cannot be filled completely"),
     _MAIN_ACCOUNT_ONLY: (403, "FORBIDDEN", "Only the main account may ask this"),
 }
 
@@ -127,8 +150,6 @@ def _place(call: Call) -> Any:
 def _order_in(call: Call) -> OrderRequest:
     body = fields_of(call.json)
     order_type = str(body.get("type") or "limit")
-    if order_type == "limit":
-        require_resting(body, "time_in_force")
     text = body.get("text")
     if text and not str(text).startswith(_CLIENT_ID_PREFIX):
         raise OrderRefused("bad_number")
@@ -142,17 +163,37 @@ def _order_in(call: Call) -> OrderRequest:
         size=None if spends else body.get("amount"),
         funds=body.get("amount") if spends else None,
         client_order_id=text,
+        time_in_force=time_in_force_in(_TIMES_IN_FORCE, body.get("time_in_force")),
+        refuse_forbidden=True,
     )
 
 
 def _cancel(call: Call) -> Any:
-    market = NAMES.market(call.world, call.query.get("currency_pair"))
-    return _order(cancel(call, order_id_in(call.path["order_id"]), market))
+    return _order(call.world.cancel(call.account_id, _asked_order(call).order_id))
 
 
 def _one(call: Call) -> Any:
+    return _order(_asked_order(call))
+
+
+def _asked_order(call: Call) -> Order:
+    # An order has its number and the name its owner gave it, and answers to both.
     market = NAMES.market(call.world, call.query.get("currency_pair"))
-    return _order(order_of(call, order_id_in(call.path["order_id"]), market))
+    asked = call.path["order_id"]
+    if asked.startswith(_CLIENT_ID_PREFIX):
+        return order_by_client_id(call, asked, market)
+    return order_of(call, order_id_in(asked), market)
+
+
+def _orders(call: Call) -> Any:
+    market = NAMES.market_or_none(call.world, call.query.get("currency_pair"))
+    status = call.query.get("status")
+    if status not in ("open", "finished"):
+        raise OrderRefused("bad_number")
+    orders = closed_orders_of(call, market)
+    if status == "open":
+        orders = call.world.open_orders(call.account_id, market.symbol if market else None)
+    return [_order(order) for order in page_of(call, orders, created_ms)]
 
 
 def _open_orders(call: Call) -> Any:
@@ -182,7 +223,7 @@ def _order(order: Order) -> dict[str, Any]:
         # Here the amount is money spent, and a market order leaves none behind.
         amount, left = order.filled_quote, Decimal(0)
     average = plain(average_price(order))
-    received = order.market.base if order.side is Side.BUY else order.market.quote
+    paid_in = received(order.side, order.market)
     return {
         "id": str(order.order_id),
         "text": order.client_order_id or _NO_CLIENT_ID,
@@ -198,7 +239,7 @@ def _order(order: Order) -> dict[str, Any]:
         "side": order.side.value,
         "amount": plain(amount),
         "price": "0" if order.price is None else plain(order.price),
-        "time_in_force": "ioc" if market_order else "gtc",
+        "time_in_force": "ioc" if market_order else _TIME_WORDS[order.time_in_force],
         "iceberg": "0",
         "left": plain(left),
         "filled_amount": plain(order.filled),
@@ -206,24 +247,26 @@ def _order(order: Order) -> dict[str, Any]:
         "filled_total": plain(order.filled_quote),
         "avg_deal_price": average,
         "fee": "0",
-        "fee_currency": received,
+        "fee_currency": paid_in,
         "point_fee": "0",
         "gt_fee": "0",
         "gt_maker_fee": "0",
         "gt_taker_fee": "0",
         "gt_discount": False,
         "rebated_fee": "0",
-        "rebated_fee_currency": received,
+        "rebated_fee_currency": paid_in,
         "finish_as": finish,
     }
 
 
 _HANDLERS: Final[Mapping[tuple[str, str], Handler]] = {
     **gate_market.HANDLERS,
+    **HISTORY_HANDLERS,
     ("GET", "/api/v4/account/detail"): _detail,
     ("GET", "/api/v4/account/main_keys"): _main_keys,
     ("GET", "/api/v4/spot/accounts"): _accounts,
     ("GET", "/api/v4/spot/open_orders"): _open_orders,
+    ("GET", "/api/v4/spot/orders"): _orders,
     ("POST", "/api/v4/spot/orders"): _place,
     ("GET", "/api/v4/spot/orders/{order_id}"): _one,
     ("DELETE", "/api/v4/spot/orders/{order_id}"): _cancel,

@@ -3,16 +3,38 @@
 Source: https://www.htx.com/en-us/opend/newApiPages/ (spot, account and trading)
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, ClassVar, Final
 
 from backend.app.enums import Known
-from backend.app.exchanges.answers.asking import cancel, fields_of, order_asked, order_of
+from backend.app.exchanges.answers.asking import (
+    cancel,
+    fields_of,
+    moment_in,
+    order_asked,
+    order_by_client_id,
+    order_of,
+)
 from backend.app.exchanges.answers.base import Call, Handler, OrderRefused
+from backend.app.exchanges.answers.htx_history import HISTORY_HANDLERS
 from backend.app.exchanges.answers.htx_market import NAMES, PUBLIC_HANDLERS, succeeded
-from backend.app.exchanges.answers.rendering import DAY_MS, days_left, order_id_in, plain
-from backend.app.exchanges.market_values import Order, OrderRequest, OrderStatus, Side
+from backend.app.exchanges.answers.past import created_ms, orders_of, recent
+from backend.app.exchanges.answers.rendering import (
+    DAY_MS,
+    days_left,
+    order_id_in,
+    plain,
+    whole_in,
+)
+from backend.app.exchanges.market_values import (
+    Order,
+    OrderRequest,
+    OrderStatus,
+    OrderType,
+    Side,
+    TimeInForce,
+)
 
 _REFUSALS: Final[Mapping[str, tuple[str, str]]] = {
     "unknown_symbol": ("base-symbol-error", "The symbol is invalid"),
@@ -30,6 +52,15 @@ _REFUSALS: Final[Mapping[str, tuple[str, str]]] = {
     "order_not_found": ("base-record-invalid", "record invalid"),
 }
 _NO_END_DAYS: Final = -1
+_TIMES_IN_FORCE: Final = {
+    "limit": TimeInForce.GTC,
+    "ioc": TimeInForce.IOC,
+    "limit-fok": TimeInForce.FOK,
+    "limit-maker": TimeInForce.POST_ONLY,
+}
+_ORDER_TYPES: Final = {time: word for word, time in _TIMES_IN_FORCE.items()}
+_HISTORY_MAX: Final = 100
+_HISTORY_SPAN_MAX: Final = 1_000
 
 
 class HtxAnswers:
@@ -41,11 +72,15 @@ class HtxAnswers:
         """Return the handlers by method and path."""
         return {
             **PUBLIC_HANDLERS,
+            **HISTORY_HANDLERS,
             ("GET", "/v2/user/uid"): lambda call: succeeded(_owner(call)),
             ("GET", "/v2/user/api-key"): _api_key,
             ("GET", "/v1/account/accounts"): _accounts,
             ("GET", "/v1/account/accounts/{account_id}/balance"): _balance,
             ("GET", "/v1/order/openOrders"): _open_orders,
+            ("GET", "/v1/order/orders"): _orders_by_state,
+            ("GET", "/v1/order/history"): _recent_orders,
+            ("GET", "/v1/order/orders/getClientOrder"): _one_by_client_id,
             ("GET", "/v1/order/orders/{order_id}"): _one_order,
             ("POST", "/v1/order/orders/place"): _place,
             ("POST", "/v1/order/orders/{order_id}/submitcancel"): _cancel,
@@ -124,22 +159,53 @@ def _open_orders(call: Call) -> Any:
 
 def _one_order(call: Call) -> Any:
     order = order_of(call, order_id_in(call.path["order_id"]), None)
-    is_open = order.status in (OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED)
-    data = {
+    return {"status": "ok", "data": _past_order(call, order)}
+
+
+def _one_by_client_id(call: Call) -> Any:
+    order = order_by_client_id(call, call.query.get("clientOrderId"))
+    return {"status": "ok", "data": _past_order(call, order)}
+
+
+def _orders_by_state(call: Call) -> Any:
+    states = call.query.get("states", "").split(",")
+    orders = orders_of(call, NAMES.market(call.world, call.query.get("symbol")))
+    return _cut(call, [o for o in orders if _state(o) in states], _HISTORY_MAX)
+
+
+def _recent_orders(call: Call) -> Any:
+    orders = orders_of(call, NAMES.market_or_none(call.world, call.query.get("symbol")))
+    return _cut(call, [order for order in orders if not order.is_open], _HISTORY_SPAN_MAX)
+
+
+def _cut(call: Call, orders: Sequence[Order], most: int) -> Any:
+    rows = recent(
+        orders,
+        created_ms,
+        start_ms=moment_in(call.query.get("start-time")),
+        end_ms=moment_in(call.query.get("end-time")),
+        most=whole_in(call.query.get("size"), _HISTORY_MAX, most),
+    )
+    return {"status": "ok", "data": [_past_order(call, order) for order in rows]}
+
+
+def _past_order(call: Call, order: Order) -> Any:
+    return {
         **_order(call, order),
         # `field` is HTX's own spelling of `filled` in this answer.
         "field-amount": plain(order.filled),
         "field-cash-amount": plain(order.filled_quote),
         "field-fees": "0",
-        "finished-at": 0 if is_open else order.updated_ms,
+        "finished-at": 0 if order.is_open else order.updated_ms,
         "canceled-at": order.updated_ms if order.status is OrderStatus.CANCELLED else 0,
         "user-id": _owner(call),
         "batch": "",
     }
-    return {"status": "ok", "data": data}
 
 
 def _order(call: Call, order: Order) -> dict[str, Any]:
+    is_market = order.order_type is OrderType.MARKET
+    kind = "market" if is_market else _ORDER_TYPES[order.time_in_force]
     return {
         "id": order.order_id,
         "symbol": NAMES.name(order.market),
@@ -149,7 +215,7 @@ def _order(call: Call, order: Order) -> dict[str, Any]:
         "price": plain(order.price or Decimal(0)),
         "created-at": order.created_ms,
         "updated-at": order.updated_ms,
-        "type": f"{order.side}-{order.order_type}",
+        "type": f"{order.side}-{kind}",
         "source": "spot-api",
         "state": _state(order),
     }
@@ -171,14 +237,16 @@ def _asked(call: Call) -> OrderRequest:
     side, _, kind = str(asked.get("type")).partition("-")
     # A market buy counts its amount in the quote currency.
     in_quote = kind == "market" and side == Side.BUY
+    tif = _TIMES_IN_FORCE.get(kind)
     return order_asked(
         NAMES.market(call.world, asked.get("symbol")),
         side=side,
-        order_type=kind,
+        order_type="limit" if tif else kind,
         size=asked.get("amount"),
         price=asked.get("price"),
         funds=asked.get("amount") if in_quote else None,
         client_order_id=asked.get("client-order-id"),
+        time_in_force=tif or TimeInForce.GTC,
     )
 
 

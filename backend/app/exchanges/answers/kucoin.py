@@ -14,11 +14,14 @@ from backend.app.exchanges.answers.asking import (
     cancel,
     fields_of,
     order_asked,
+    order_by_client_id,
     order_of,
-    require_resting,
+    time_in_force_in,
 )
 from backend.app.exchanges.answers.base import Call, Handler, OrderRefused
+from backend.app.exchanges.answers.kucoin_history import HISTORY_HANDLERS, page_of, within
 from backend.app.exchanges.answers.kucoin_market import NAMES, data
+from backend.app.exchanges.answers.past import closed_orders_of, created_ms, received
 from backend.app.exchanges.answers.rendering import order_id_in, plain, whole_in
 from backend.app.exchanges.key_information import KeyInformation
 from backend.app.exchanges.market_values import (
@@ -27,13 +30,17 @@ from backend.app.exchanges.market_values import (
     OrderRequest,
     OrderStatus,
     OrderType,
+    TimeInForce,
 )
 
-_PAGE_DEFAULT: Final = 50
-_PAGE_MAX: Final = 500
-_PAGES_MAX: Final = 10_000
 _KEY_CREATED_MS: Final = 1_704_067_200_000
-_OPEN: Final = (OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED)
+_HF_DEFAULT: Final = 20
+_HF_MAX: Final = 100
+_TIMES_IN_FORCE: Final = {
+    "gtc": TimeInForce.GTC,
+    "ioc": TimeInForce.IOC,
+    "fok": TimeInForce.FOK,
+}
 
 _REFUSALS: Final = {
     "unknown_symbol": ("400100", "Unsupported trading pair."),
@@ -109,9 +116,7 @@ def _permissions(information: KeyInformation) -> list[str]:
 
 def _order_in(call: Call) -> OrderRequest:
     body = fields_of(call.json)
-    require_resting(body, "timeInForce")
-    if body.get("postOnly") is True:
-        raise OrderRefused("bad_number")
+    tif = time_in_force_in(_TIMES_IN_FORCE, body.get("timeInForce"))
     return order_asked(
         NAMES.market(call.world, body.get("symbol")),
         side=body.get("side"),
@@ -120,6 +125,7 @@ def _order_in(call: Call) -> OrderRequest:
         price=body.get("price"),
         funds=body.get("funds"),
         client_order_id=body.get("clientOid"),
+        time_in_force=TimeInForce.POST_ONLY if body.get("postOnly") is True else tif,
     )
 
 
@@ -156,22 +162,30 @@ def _hf_one(call: Call) -> Any:
     return data(_hf_order(order_of(call, order_id_in(call.path["order_id"]), _asked_market(call))))
 
 
-def _open_orders(call: Call) -> Any:
-    # The world remembers no finished orders, and an empty list would say there were none.
-    if call.query.get("status", "active") != "active":
+def _by_client_id(call: Call) -> Any:
+    return data(_order(order_by_client_id(call, call.path["client_id"])))
+
+
+def _hf_by_client_id(call: Call) -> Any:
+    named = order_by_client_id(call, call.path["client_id"], _asked_market(call))
+    return data(_hf_order(named))
+
+
+def _orders(call: Call) -> Any:
+    status = call.query.get("status", "active")
+    if status not in ("active", "done"):
         raise OrderRefused("bad_number")
-    size = max(1, whole_in(call.query.get("pageSize"), _PAGE_DEFAULT, _PAGE_MAX))
-    page = max(1, whole_in(call.query.get("currentPage"), 1, _PAGES_MAX))
-    orders = _caller_orders(call)
-    return data(
-        {
-            "currentPage": page,
-            "pageSize": size,
-            "totalNum": len(orders),
-            "totalPage": -(-len(orders) // size),
-            "items": [_order(order) for order in orders[(page - 1) * size : page * size]],
-        }
-    )
+    if status == "active":
+        return page_of(call, _caller_orders(call), _order)
+    closed = closed_orders_of(call, _asked_market(call))
+    return page_of(call, within(call, closed, created_ms), _order)
+
+
+def _hf_done_orders(call: Call) -> Any:
+    closed = within(call, closed_orders_of(call, _asked_market(call)), created_ms)
+    rows = closed[: whole_in(call.query.get("limit"), _HF_DEFAULT, _HF_MAX)]
+    last = rows[-1].order_id if rows else 0
+    return data({"lastId": last, "items": [_hf_order(order) for order in rows]})
 
 
 def _hf_open_orders(call: Call) -> Any:
@@ -189,7 +203,7 @@ def _asked_market(call: Call) -> Market | None:
 
 def _order(order: Order) -> dict[str, Any]:
     """Render an order as the classic paths do."""
-    return _order_fields(order) | {"isActive": order.status in _OPEN}
+    return _order_fields(order) | {"isActive": order.is_open}
 
 
 def _hf_order(order: Order) -> dict[str, Any]:
@@ -197,8 +211,8 @@ def _hf_order(order: Order) -> dict[str, Any]:
     left = order.amount - order.filled
     cancelled = order.status is OrderStatus.CANCELLED
     return _order_fields(order) | {
-        "active": order.status in _OPEN,
-        "inOrderBook": order.status in _OPEN,
+        "active": order.is_open,
+        "inOrderBook": order.is_open,
         "cancelledSize": plain(left) if cancelled else "0",
         "remainSize": "0" if cancelled else plain(left),
         "lastUpdatedAt": order.updated_ms,
@@ -206,6 +220,7 @@ def _hf_order(order: Order) -> dict[str, Any]:
 
 
 def _order_fields(order: Order) -> dict[str, Any]:
+    rests_only = order.time_in_force is TimeInForce.POST_ONLY
     return {
         "id": str(order.order_id),
         "clientOid": order.client_order_id,
@@ -219,10 +234,10 @@ def _order_fields(order: Order) -> dict[str, Any]:
         "dealSize": plain(order.filled),
         "dealFunds": plain(order.filled_quote),
         "fee": "0",
-        "feeCurrency": order.market.quote,
+        "feeCurrency": received(order.side, order.market),
         "stp": None,
-        "timeInForce": "GTC",
-        "postOnly": False,
+        "timeInForce": "GTC" if rests_only else order.time_in_force.upper(),
+        "postOnly": rests_only,
         "hidden": False,
         "iceberg": False,
         "visibleSize": "0",
@@ -238,16 +253,20 @@ def _order_fields(order: Order) -> dict[str, Any]:
 
 _HANDLERS: Final[Mapping[tuple[str, str], Handler]] = {
     **kucoin_market.HANDLERS,
+    **HISTORY_HANDLERS,
     ("GET", "/api/ua/v1/account/mode"): _account_mode,
     ("GET", "/api/v1/hf/accounts/opened"): _hf_opened,
     ("GET", "/api/v1/user/api-key"): _api_key,
     ("GET", "/api/v1/accounts"): _accounts,
-    ("GET", "/api/v1/orders"): _open_orders,
+    ("GET", "/api/v1/orders"): _orders,
+    ("GET", "/api/v1/order/client-order/{client_id}"): _by_client_id,
     ("POST", "/api/v1/orders"): _place,
     ("POST", "/api/v1/orders/test"): _try,
     ("GET", "/api/v1/orders/{order_id}"): _one,
     ("DELETE", "/api/v1/orders/{order_id}"): _cancel,
     ("GET", "/api/v1/hf/orders/active"): _hf_open_orders,
+    ("GET", "/api/v1/hf/orders/done"): _hf_done_orders,
+    ("GET", "/api/v1/hf/orders/client-order/{client_id}"): _hf_by_client_id,
     ("POST", "/api/v1/hf/orders"): _hf_place,
     ("POST", "/api/v1/hf/orders/test"): _try,
     ("GET", "/api/v1/hf/orders/{order_id}"): _hf_one,

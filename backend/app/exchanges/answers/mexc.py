@@ -10,18 +10,32 @@ from typing import Any, Final
 
 from backend.app.enums import Known
 from backend.app.exchanges.answers import mexc_market
-from backend.app.exchanges.answers.asking import cancel, order_asked, order_of
+from backend.app.exchanges.answers.asking import (
+    moment_in,
+    order_asked,
+    order_by_client_id,
+    order_of,
+)
 from backend.app.exchanges.answers.base import Call, Handler, OrderRefused
+from backend.app.exchanges.answers.mexc_history import HISTORY_HANDLERS
 from backend.app.exchanges.answers.mexc_market import NAMES
+from backend.app.exchanges.answers.past import created_ms, orders_of, recent
 from backend.app.exchanges.answers.rendering import (
     assets,
     days_left,
     home_chain,
     order_id_in,
     plain,
+    whole_in,
 )
 from backend.app.exchanges.key_information import KeyInformation
-from backend.app.exchanges.market_values import Order, OrderRequest, OrderStatus, OrderType
+from backend.app.exchanges.market_values import (
+    Order,
+    OrderRequest,
+    OrderStatus,
+    OrderType,
+    TimeInForce,
+)
 
 _KEY_CREATED_MS: Final = 1_704_067_200_000
 _NO_ORDER_LIST: Final = -1
@@ -32,6 +46,16 @@ _STATUS: Final = {
     OrderStatus.FILLED: "FILLED",
     OrderStatus.CANCELLED: "CANCELED",
 }
+
+_TIMES_IN_FORCE: Final = {
+    "LIMIT": TimeInForce.GTC,
+    "LIMIT_MAKER": TimeInForce.POST_ONLY,
+    "IMMEDIATE_OR_CANCEL": TimeInForce.IOC,
+    "FILL_OR_KILL": TimeInForce.FOK,
+}
+_ORDER_TYPES: Final = {time: word for word, time in _TIMES_IN_FORCE.items()}
+_ORDERS_DEFAULT: Final = 500
+_ORDERS_MAX: Final = 1_000
 
 _UNKNOWN_KEY: Final = "unknown_key"
 
@@ -135,17 +159,18 @@ def _account(call: Call) -> Any:
 
 
 def _order_in(call: Call) -> OrderRequest:
-    # LIMIT_MAKER and the like are words the world does not know, so they are refused.
-    order_type = call.query.get("type", "")
-    is_market = order_type.upper() == "MARKET"
+    order_type = call.query.get("type", "").upper()
+    is_market = order_type == "MARKET"
+    tif = _TIMES_IN_FORCE.get(order_type)
     return order_asked(
         NAMES.market(call.world, call.query.get("symbol")),
         side=call.query.get("side"),
-        order_type=order_type,
+        order_type="limit" if tif else order_type,
         size=call.query.get("quantity"),
         price=call.query.get("price"),
         funds=call.query.get("quoteOrderQty") if is_market else None,
         client_order_id=call.query.get("newClientOrderId"),
+        time_in_force=tif or TimeInForce.GTC,
     )
 
 
@@ -164,13 +189,29 @@ def _try(call: Call) -> Any:
 
 
 def _cancel(call: Call) -> Any:
-    market = NAMES.market(call.world, call.query.get("symbol"))
-    return _order(cancel(call, order_id_in(call.query.get("orderId")), market))
+    return _order(call.world.cancel(call.account_id, _asked_order(call).order_id))
 
 
 def _one(call: Call) -> Any:
+    return _order(_asked_order(call))
+
+
+def _asked_order(call: Call) -> Order:
     market = NAMES.market(call.world, call.query.get("symbol"))
-    return _order(order_of(call, order_id_in(call.query.get("orderId")), market))
+    if "orderId" in call.query:
+        return order_of(call, order_id_in(call.query["orderId"]), market)
+    return order_by_client_id(call, call.query.get("origClientOrderId"), market)
+
+
+def _all_orders(call: Call) -> Any:
+    rows = recent(
+        orders_of(call, NAMES.market(call.world, call.query.get("symbol"))),
+        created_ms,
+        start_ms=moment_in(call.query.get("startTime")),
+        end_ms=moment_in(call.query.get("endTime")),
+        most=whole_in(call.query.get("limit"), _ORDERS_DEFAULT, _ORDERS_MAX),
+    )
+    return [_order(order) for order in rows]
 
 
 def _open_orders(call: Call) -> Any:
@@ -180,12 +221,13 @@ def _open_orders(call: Call) -> Any:
 
 
 def _short(order: Order) -> dict[str, Any]:
+    is_market = order.order_type is OrderType.MARKET
     return {
         "symbol": NAMES.name(order.market),
         "orderId": str(order.order_id),
         "price": "0" if order.price is None else plain(order.price),
         "origQty": plain(order.amount),
-        "type": order.order_type.value.upper(),
+        "type": "MARKET" if is_market else _ORDER_TYPES[order.time_in_force],
         "side": order.side.value.upper(),
     }
 
@@ -198,7 +240,7 @@ def _order(order: Order) -> dict[str, Any]:
         "executedQty": plain(order.filled),
         "cummulativeQuoteQty": plain(order.filled_quote),
         "status": _STATUS[order.status],
-        "timeInForce": "GTC" if order.order_type is OrderType.LIMIT else None,
+        "timeInForce": "GTC" if order.time_in_force is TimeInForce.GTC else None,
         "stopPrice": None,
         "icebergQty": None,
         "time": order.created_ms,
@@ -210,10 +252,12 @@ def _order(order: Order) -> dict[str, Any]:
 
 _HANDLERS: Final[Mapping[tuple[str, str], Handler]] = {
     **mexc_market.HANDLERS,
+    **HISTORY_HANDLERS,
     ("GET", "/api/v3/apiKeyInfo"): _api_key_info,
     ("GET", "/api/v3/capital/config/getall"): _capital_config,
     ("GET", "/api/v3/account"): _account,
     ("GET", "/api/v3/openOrders"): _open_orders,
+    ("GET", "/api/v3/allOrders"): _all_orders,
     ("POST", "/api/v3/order"): _place,
     ("POST", "/api/v3/order/test"): _try,
     ("GET", "/api/v3/order"): _one,

@@ -10,21 +10,31 @@ from backend.app.enums import Known
 from backend.app.exchanges.answers.asking import (
     cancel,
     fields_of,
+    moment_in,
     order_asked,
     order_by_client_id,
     order_of,
 )
 from backend.app.exchanges.answers.base import Call, Handler, OrderRefused
+from backend.app.exchanges.answers.okx_history import HISTORY_HANDLERS
 from backend.app.exchanges.answers.okx_market import NAMES, PUBLIC_HANDLERS, answered
+from backend.app.exchanges.answers.past import closed_orders_of, created_ms, received, recent
 from backend.app.exchanges.answers.rendering import (
     assets,
     average_price,
     home_chain,
     order_id_in,
     plain,
+    whole_in,
 )
 from backend.app.exchanges.key_information import Balance
-from backend.app.exchanges.market_values import Order, OrderRequest, OrderStatus, OrderType
+from backend.app.exchanges.market_values import (
+    Order,
+    OrderRequest,
+    OrderStatus,
+    OrderType,
+    TimeInForce,
+)
 
 _ORDERS_PER_BATCH_MAX: Final = 20
 _STATES: Final = {
@@ -33,6 +43,14 @@ _STATES: Final = {
     OrderStatus.FILLED: "filled",
     OrderStatus.CANCELLED: "canceled",
 }
+_TIMES_IN_FORCE: Final = {
+    "limit": TimeInForce.GTC,
+    "ioc": TimeInForce.IOC,
+    "fok": TimeInForce.FOK,
+    "post_only": TimeInForce.POST_ONLY,
+}
+_ORDER_TYPES: Final = {time: word for word, time in _TIMES_IN_FORCE.items()}
+_HISTORY_MAX: Final = 100
 _REFUSALS: Final[Mapping[str, tuple[str, str]]] = {
     "unknown_symbol": ("51001", "Instrument ID does not exist."),
     "bad_number": ("51000", "Parameter error"),
@@ -61,11 +79,14 @@ class OkxAnswers:
         """Return the handlers by method and path."""
         return {
             **PUBLIC_HANDLERS,
+            **HISTORY_HANDLERS,
             ("GET", "/api/v5/account/config"): _config,
             ("GET", "/api/v5/account/balance"): _balance,
             ("GET", "/api/v5/asset/balances"): lambda _: answered([]),
             ("GET", "/api/v5/asset/currencies"): _currencies,
             ("GET", "/api/v5/trade/orders-pending"): _pending,
+            ("GET", "/api/v5/trade/orders-history"): _history,
+            ("GET", "/api/v5/trade/orders-history-archive"): _history,
             ("GET", "/api/v5/trade/order"): _one_order,
             ("POST", "/api/v5/trade/order"): _batch(_place),
             ("POST", "/api/v5/trade/batch-orders"): _batch(_place),
@@ -176,6 +197,21 @@ def _pending(call: Call) -> Any:
     return answered([_order(order) for order in reversed(orders)])
 
 
+def _history(call: Call) -> Any:
+    if call.query.get("instType", "SPOT") != "SPOT":
+        return answered([])
+    state = call.query.get("state")
+    closed = closed_orders_of(call, NAMES.market_or_none(call.world, call.query.get("instId")))
+    rows = recent(
+        (order for order in closed if state in (None, "", _STATES[order.status])),
+        created_ms,
+        start_ms=moment_in(call.query.get("begin")),
+        end_ms=moment_in(call.query.get("end")),
+        most=whole_in(call.query.get("limit"), _HISTORY_MAX, _HISTORY_MAX),
+    )
+    return answered([_order(order) for order in rows])
+
+
 def _one_order(call: Call) -> Any:
     market = NAMES.market(call.world, call.query.get("instId"))
     if "ordId" in call.query:
@@ -184,6 +220,7 @@ def _one_order(call: Call) -> Any:
 
 
 def _order(order: Order) -> Any:
+    is_market = order.order_type is OrderType.MARKET
     return {
         "instType": "SPOT",
         "instId": NAMES.name(order.market),
@@ -192,11 +229,11 @@ def _order(order: Order) -> Any:
         "tag": "",
         "px": "" if order.price is None else plain(order.price),
         "sz": plain(order.amount),
-        "ordType": str(order.order_type),
+        "ordType": "market" if is_market else _ORDER_TYPES[order.time_in_force],
         "side": str(order.side),
         "posSide": "",
         "tdMode": "cash",
-        "tgtCcy": "base_ccy" if order.order_type is OrderType.MARKET else "",
+        "tgtCcy": "base_ccy" if is_market else "",
         "accFillSz": plain(order.filled),
         "avgPx": plain(average_price(order)) if order.filled else "",
         "fillPx": plain(average_price(order)) if order.filled else "",
@@ -206,7 +243,7 @@ def _order(order: Order) -> Any:
         "state": _STATES[order.status],
         "lever": "",
         "fee": "0",
-        "feeCcy": order.market.quote,
+        "feeCcy": received(order.side, order.market),
         "rebate": "0",
         "rebateCcy": order.market.quote,
         "pnl": "0",
@@ -257,14 +294,18 @@ def _asked(call: Call, item: Mapping[str, Any]) -> OrderRequest:
     # A market buy counts its size in the quote currency unless the request says otherwise.
     in_quote = (item.get("ordType"), item.get("side")) == ("market", "buy")
     in_quote = in_quote and item.get("tgtCcy", "quote_ccy") == "quote_ccy"
+    tif = _TIMES_IN_FORCE.get(str(item.get("ordType")))
     return order_asked(
         NAMES.market(call.world, item.get("instId")),
         side=item.get("side"),
-        order_type=item.get("ordType"),
+        order_type="limit" if tif else item.get("ordType"),
         size=item.get("sz"),
         price=item.get("px"),
         funds=item.get("sz") if in_quote else None,
         client_order_id=item.get("clOrdId"),
+        time_in_force=tif or TimeInForce.GTC,
+        # OKX states a least amount for each market, and no least worth.
+        any_worth=True,
     )
 
 

@@ -160,6 +160,7 @@ _RIGHTS = PathRights(
             "GET /v2/account/valuation",
             "GET /v2/account/asset-valuation",
             "GET /v2/account/ledger",
+            "GET /v5/account/universal_transfer_records",
             "GET /v2/account/deposit/address",
             "GET /v2/account/withdraw/quota",
             "GET /v2/account/withdraw/address",

@@ -15,7 +15,7 @@ from ccxt.test.exchange.base.test_ticker import test_ticker as check_ticker
 from ccxt.test.exchange.base.test_trade import test_trade as check_trade
 
 from backend.app.exchanges.answers.registry import answers
-from backend.app.exchanges.market_values import OrderStatus
+from backend.app.exchanges.market_values import OrderStatus, TimeInForce
 from backend.tests.support.ccxt_clients import lean_config
 from backend.tests.support.fake_world import NOW_MS, Asker, FakeWorld
 from backend.tests.support.offline_ccxt import offline_client
@@ -206,7 +206,7 @@ async def test_a_refused_order_raises_and_places_nothing(
         await client.create_order(SYMBOL, "limit", "buy", 0.01, 60000)
 
     assert not isinstance(raised.value, ccxt.AuthenticationError | ccxt.OperationFailed)
-    assert world.orders == {}
+    assert world.placed == {}
 
 
 @pytest.mark.parametrize("act", ["fetch_order", "cancel_order"])
@@ -215,14 +215,16 @@ async def test_an_order_nobody_placed_is_not_found(client: Any, act: str) -> Non
         await getattr(client, act)("4711", SYMBOL)
 
 
-@pytest.mark.parametrize("word", ["IOC", "FOK", "PO"])
-async def test_a_time_in_force_the_world_does_not_know_is_refused_not_dropped(
-    client: Any, world: FakeWorld, word: str
+@pytest.mark.parametrize(
+    ("word", "time_in_force"),
+    [("IOC", TimeInForce.IOC), ("FOK", TimeInForce.FOK), ("PO", TimeInForce.POST_ONLY)],
+)
+async def test_a_time_in_force_reaches_the_world(
+    client: Any, world: FakeWorld, word: str, time_in_force: TimeInForce
 ) -> None:
-    with pytest.raises((ccxt.BadRequest, ccxt.InvalidOrder)):
-        await client.create_order(SYMBOL, "limit", "buy", 0.01, 60000, {"timeInForce": word})
+    await client.create_order(SYMBOL, "limit", "buy", 0.01, 60000, {"timeInForce": word})
 
-    assert world.orders == {}
+    assert [asked.time_in_force for asked in world.asked] == [time_in_force]
 
 
 @pytest.mark.parametrize("numbers", [{"amount": 0.01, "price": -1}, {"amount": -1, "price": 6e4}])
@@ -232,7 +234,7 @@ async def test_a_negative_number_never_reaches_the_world(
     with pytest.raises(ccxt.ExchangeError):
         await client.create_order(SYMBOL, "limit", "buy", **numbers)
 
-    assert world.orders == {}
+    assert world.placed == {}
 
 
 @pytest.mark.parametrize("rule", [*REFUSALS, "a rule of tomorrow"])

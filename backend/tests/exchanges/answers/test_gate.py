@@ -116,7 +116,7 @@ def test_a_client_id_without_its_prefix_is_refused(asker: Asker) -> None:
 @pytest.mark.parametrize("body", [None, [], {}, {"text": 7}, {**LIMIT, "amount": True}])
 def test_a_body_that_is_no_order_is_refused(asker: Asker, body: object) -> None:
     assert asker.ask("POST", "/api/v4/spot/orders", body=body)[0] == 400
-    assert asker.world.orders == {}
+    assert asker.world.placed == {}
 
 
 def test_an_order_is_not_found_under_another_pair(asker: Asker) -> None:

@@ -104,20 +104,39 @@ def test_open_orders_come_in_pages(asker: Asker) -> None:
     assert [item["clientOid"] for item in page["items"]] == ["n2"]
 
 
-def test_finished_orders_are_refused_rather_than_told_to_be_none(asker: Asker) -> None:
-    assert asker.get("/api/v1/orders", status="done")["code"] == "400100"
+def test_finished_orders_are_those_that_trade_no_more(asker: Asker) -> None:
+    for number in range(3):
+        asker.ask("POST", "/api/v1/orders", body=LIMIT | {"clientOid": f"n{number}"})
+    asker.world.cancel("", 7_001)
+    asker.world.cancel("", 7_002)
+
+    done = asker.get("/api/v1/orders", status="done")["data"]["items"]
+
+    assert [(item["clientOid"], item["isActive"]) for item in done] == [
+        ("n2", False),
+        ("n1", False),
+    ]
+    assert asker.get("/api/v1/orders", status="lost")["code"] == "400100"
+
+
+def test_an_order_is_found_by_the_name_its_owner_gave_it(asker: Asker) -> None:
+    asker.ask("POST", "/api/v1/orders", body=LIMIT | {"clientOid": "mine"})
+    asker.world.cancel("", 7_000)
+
+    assert asker.get("/api/v1/order/client-order/mine")["data"]["id"] == "7000"
+    assert asker.get("/api/v1/order/client-order/yours")["code"] == "400100"
 
 
 @pytest.mark.parametrize("path", ["/api/v1/orders/test", "/api/v1/hf/orders/test"])
 def test_a_test_order_is_checked_and_not_placed(asker: Asker, path: str) -> None:
     assert asker.ask("POST", path, body=LIMIT)[1]["code"] == "200000"
     assert asker.ask("POST", path, body=LIMIT | {"size": "NaN"})[1]["code"] == "400100"
-    assert asker.world.orders == {}
+    assert asker.world.placed == {}
 
 
 @pytest.mark.parametrize(
     "surplus",
-    [{"postOnly": True}, {"timeInForce": "IOC"}, {"funds": "10"}, {"side": "hold"}, {"type": ""}],
+    [{"timeInForce": "GTT"}, {"funds": "10"}, {"side": "hold"}, {"type": ""}],
 )
 def test_an_order_that_says_more_than_the_world_knows_is_refused_or_plain(
     asker: Asker, surplus: dict[str, object]

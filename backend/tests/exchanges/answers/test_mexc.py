@@ -98,8 +98,7 @@ def test_a_market_buy_spends_money_or_takes_an_amount(asker: Asker) -> None:
 @pytest.mark.parametrize(
     "changed",
     [
-        {"type": "LIMIT_MAKER"},
-        {"type": "IMMEDIATE_OR_CANCEL"},
+        {"type": "STOP_LOSS"},
         {"quantity": "1e3000"},
         {"quantity": "Infinity"},
         {"price": ""},
@@ -111,13 +110,13 @@ def test_an_order_the_world_does_not_understand_is_refused(
     asker: Asker, changed: dict[str, str]
 ) -> None:
     assert asker.ask("POST", ORDER, LIMIT | changed)[0] == 400
-    assert asker.world.orders == {}
+    assert asker.world.placed == {}
 
 
 def test_a_test_order_is_checked_and_not_placed(asker: Asker) -> None:
     assert asker.ask("POST", "/api/v3/order/test", LIMIT) == (200, {})
     assert asker.ask("POST", "/api/v3/order/test", LIMIT | {"symbol": "NOPE"})[0] == 400
-    assert asker.world.orders == {}
+    assert asker.world.placed == {}
 
 
 def test_an_order_is_not_found_under_another_symbol(asker: Asker) -> None:
