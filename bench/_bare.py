@@ -1,0 +1,22 @@
+"""The reference: a FastAPI route that returns ready bytes, and nothing else.
+
+python -m bench._bare <port> [<file with the bytes>]
+"""
+
+import sys
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI, Response
+
+_BODY = Path(sys.argv[2]).read_bytes() if len(sys.argv) > 2 else b"[]"
+app = FastAPI()
+
+
+@app.get("/")
+async def ready_bytes() -> Response:
+    return Response(_BODY, media_type="application/json", headers={"Cache-Control": "no-store"})
+
+
+if __name__ == "__main__":
+    uvicorn.run(app, port=int(sys.argv[1]), log_config=None, access_log=False, lifespan="off")
