@@ -31,7 +31,7 @@ from backend.app.exchanges.inquiry import Inquiry
 from backend.app.exchanges.key_information import Balance, KeyInformation
 from backend.app.exchanges.outbound import Outbound, OutboundLimits
 from backend.app.exchanges.raw_answer import RawAnswer
-from backend.app.exchanges.reasons import Reason, Refusal, Standing
+from backend.app.exchanges.reasons import PASSING, Reason, Refusal, Standing
 from backend.app.exchanges.refusals import advice, sentence
 from backend.app.exchanges.registry import resolve
 from backend.app.exchanges.verification import ExchangeKeys, Verification
@@ -61,11 +61,11 @@ class _KeyTold:
     unread: Refusal | None
 
     @property
-    def may_be_asked_more(self) -> bool:
-        """Whether the exchange answered, and did not ask for rest."""
-        return bool(self.answers) and (
-            self.unread is None or self.unread.reason is not Reason.RATE_LIMITED
-        )
+    def was_refused(self) -> bool:
+        """Whether the exchange refused to tell, and not only for the moment."""
+        if self.information is not None or self.unread is None:
+            return False
+        return bool(self.answers) and self.unread.reason not in PASSING
 
 
 class Connector:
@@ -127,7 +127,7 @@ class Connector:
         inquiry = await self._inquire(exchange, keys)
         told, (balances, refusal) = await self._ask_both(exchange, inquiry, keys.api_key)
         # Only where it can prove something, and with the request the clock would have taken.
-        tries = told.information is None and told.may_be_asked_more and refusal is None
+        tries = told.was_refused and refusal is None
         offset_ms, clock_evidence = inquiry.clock
         return Verification(
             refusal=refusal and _without_keys(refusal, keys),

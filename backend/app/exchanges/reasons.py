@@ -51,6 +51,10 @@ _STANDINGS = {
 }
 
 
+# Of the moment: asked again later, the same question may be answered.
+PASSING = frozenset({Reason.CLOCK_SKEW, Reason.RATE_LIMITED, Reason.EXCHANGE_UNAVAILABLE})
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """One refusal, classified. `code` is the exchange's own, kept raw and short.

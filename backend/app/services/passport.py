@@ -10,16 +10,13 @@ from typing import Final
 
 from backend.app.enums import Environment, Evidence, Known, UnknownBecause
 from backend.app.exchanges.key_information import KeyInformation
-from backend.app.exchanges.reasons import Reason, Refusal
+from backend.app.exchanges.reasons import PASSING, Refusal
 from backend.app.exchanges.verification import Verification
 from backend.app.schemas.passport_schemas import Passport
 
 ADDRESSES_MAX: Final = 100
 TEXT_LENGTH_MAX: Final = 64
 _RIGHTS: Final = ("can_read", "can_trade", "can_withdraw", "can_transfer")
-_SAID_NOTHING: Final = frozenset(
-    {Reason.EXCHANGE_UNAVAILABLE, Reason.RATE_LIMITED, Reason.CLOCK_SKEW}
-)
 _DAY: Final = timedelta(days=1)
 # Further off than this is no end date, and days beyond it make no date.
 _DAYS_MAX: Final = 36_500
@@ -92,7 +89,7 @@ def _why_unknown(answers: dict[str, Known], refusal: Refusal | None) -> UnknownB
         return None
     if refusal is None:
         return UnknownBecause.NOT_TOLD
-    silent = refusal.reason in _SAID_NOTHING
+    silent = refusal.reason in PASSING
     return UnknownBecause.NO_ANSWER if silent else UnknownBecause.REFUSED
 
 
