@@ -1,12 +1,15 @@
 """What every test may ask for: a real database of its own, the services on it, and a client."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from httpx2 import ASGITransport, AsyncClient
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from backend.app.config import DatabaseSettings, Settings
 from backend.app.container import Container
@@ -18,6 +21,16 @@ from backend.tests.support.databases import copy_of, make_template
 from backend.tests.support.sandbox import RunningSandbox, running_sandbox
 from backend.tests.support.settings import settings_for_tests
 from backend.tests.support.valkey import Valkey
+
+# A loaded machine is slow without anything being wrong, so no example has a deadline.
+hypothesis_settings.register_profile(
+    "strongroom",
+    max_examples=200 if "CI" in os.environ else 100,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+hypothesis_settings.load_profile("strongroom")
 
 
 def pytest_configure(config: pytest.Config) -> None:
