@@ -1,10 +1,12 @@
 """The command `strongroom`. Imports stay inside the verbs, so that help answers at once."""
 
-from collections.abc import Coroutine
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
+
+from backend.app.commands import audit_commands, key_commands
+from backend.app.commands.running import run as _run
 
 app = typer.Typer(
     help="Strongroom: a vault for exchange keys.",
@@ -15,6 +17,8 @@ app = typer.Typer(
     # Help in colours would cost as much as everything else it takes.
     rich_markup_mode=None,
 )
+app.add_typer(key_commands.app, name="keys")
+app.add_typer(audit_commands.app, name="audit")
 
 
 class ServedRole(StrEnum):
@@ -64,6 +68,14 @@ def reset_password(
 
 
 @app.command()
+def doctor() -> None:
+    """Check keys, clock, database, cache, permissions and disk; 1 if something is wrong."""
+    from backend.app.commands.doctor import examine
+
+    _run(examine())
+
+
+@app.command()
 def rehearse(
     url: Annotated[str, typer.Option(help="Where the API listens.")] = "http://127.0.0.1:8000",
     sandbox_url: Annotated[
@@ -74,28 +86,6 @@ def rehearse(
     from backend.app.rehearsal import rehearse as run
 
     _run(run(url, sandbox_url))
-
-
-def _run(work: Coroutine[Any, Any, int]) -> None:
-    """Run one verb; what the user can mend is told in a line, without a traceback."""
-    import asyncio
-
-    from uvicorn.loops.auto import auto_loop_factory
-
-    from backend.app.errors import ConfigurationError, StrongroomError
-
-    try:
-        # uvloop where there is one: a quarter less CPU per request.
-        with asyncio.Runner(loop_factory=auto_loop_factory()) as runner:
-            raise typer.Exit(runner.run(work))
-    except ConfigurationError as error:
-        typer.echo(f"strongroom: {error}", err=True)
-        raise typer.Exit(2) from None
-    except StrongroomError as refusal:
-        typer.echo(f"strongroom: {refusal.detail}", err=True)
-        raise typer.Exit(1) from None
-    except KeyboardInterrupt:
-        raise typer.Exit(130) from None
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ from typing import Final
 
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 
 _ROOT: Final = Path(__file__).parents[2]
 
@@ -20,6 +21,11 @@ def migrate(url: str, revision: str = "head") -> None:
 def migrate_back(url: str, revision: str) -> None:
     """Undo the migrations after `revision`. A migration refuses to drop what still holds data."""
     command.downgrade(_config(url), revision)
+
+
+def newest_revision() -> str:
+    """Return the name of the newest form this code knows."""
+    return ScriptDirectory.from_config(_config("")).get_current_head() or ""
 
 
 def _config(url: str) -> Config:
