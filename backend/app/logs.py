@@ -23,7 +23,7 @@ _PLAIN_MEMBERS: Final = frozenset(
     {"event", "level", "timestamp", "logger", "request_id", "route", "status", "code"}
 )
 _TOKEN_SHAPES: Final = re.compile(
-    r"(?:eyJ[\w-]+\.[\w-]+\.[\w-]*|sr[12]\.[^\s'\"]+|kw1\.[^\s'\"]+|srk_\w+|gAAAA[\w=-]+"
+    r"(?:eyJ[\w-]+\.[\w-]+\.[\w-]*|sr[12]\.[^\s'\"]+|kw1\.[^\s'\"]+|sr[ks]_[\w-]+|gAAAA[\w=-]+"
     r"|-----BEGIN[^-]+-----.*?(?:-----END[^-]+-----|$)|(?<=://)[^/\s:@]+:[^/\s@]+(?=@))",
     re.DOTALL,
 )

@@ -76,6 +76,8 @@ def test_the_secrets_of_every_exchange_are_hidden(exchange: str) -> None:
         "kw1.local.k1.gAAAAABlU_EBAAAA",
         "gAAAAABlU_EBAAEC",
         "srk_abc_def",
+        "srk_abcdefgh_a-b-c",
+        "srs_a-b-c",
         "-----BEGIN PRIVATE KEY-----\nMC4C\nAQAw\n-----END PRIVATE KEY-----",
         "-----BEGIN PRIVATE KEY-----\\nMC4C\\nAQAw",
         pytest.param(CryptoService.generate_key(), id="a fresh master key"),

@@ -8,9 +8,14 @@ import pytest
 from asyncpg import InterfaceError, PostgresError
 from sqlalchemy import text
 
+from backend.app.container import Container
 from backend.app.database import Database
+from backend.app.enums import Role
 from backend.app.repositories.auth_session_repository import AuthSessionRepository
+from backend.app.services.principal import Principal
 from backend.app.workers.session_listener import SessionListener
+from backend.tests.support.api_keys import api_key
+from backend.tests.support.people import person
 
 
 class HearingGuard:
@@ -21,6 +26,9 @@ class HearingGuard:
 
     def forget_session(self, session_id: UUID) -> None:
         self.heard.put_nowait(session_id)
+
+    def forget_key(self, key_id: str) -> None:
+        self.heard.put_nowait(key_id)
 
     def forget_user(self, user_id: int) -> None:
         self.heard.put_nowait(user_id)
@@ -65,6 +73,18 @@ async def test_the_end_of_a_session_is_heard(
         assert guard.heard.empty()
 
     assert [await guard.next(), await guard.next()] == [7, session_id]
+
+
+async def test_the_end_of_a_platform_key_is_heard(
+    services: Container, listener: SessionListener, guard: HearingGuard
+) -> None:
+    alice = await person(services, "alice")
+    key = await api_key(services, alice)
+    principal = Principal(alice.user_id, alice.username, Role.USER, alice.session_id)
+
+    await services.api_keys.revoke(principal, key.key_id)
+
+    assert await guard.next() == key.key_id
 
 
 @pytest.mark.parametrize("message", ["session:x", "user:x"])
