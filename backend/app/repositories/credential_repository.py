@@ -110,7 +110,12 @@ class CredentialRepository:
         """
         try:
             replaced: ApiCredential | None = await self._session.scalar(
-                update(ApiCredential).where(*_still(seen)).values(**values).returning(ApiCredential)
+                update(ApiCredential)
+                .where(*_still(seen))
+                .values(**values)
+                .returning(ApiCredential),
+                # `hold` has read it into this block already, as it was.
+                execution_options={"populate_existing": True},
             )
         except IntegrityError as error:
             _translate(error)

@@ -345,6 +345,24 @@ async def test_a_new_pair_for_a_key_the_house_switched_off_works_at_once(
     assert changed.is_active
 
 
+async def test_what_a_change_answers_is_what_is_stored(
+    services: Container, alice: Person, connector: FakeConnector
+) -> None:
+    stored = await bound(services, alice)
+    connector.says = says(replace(TRADER, can_trade=Known.NO))
+
+    changed = await services.credentials.update(
+        alice.user_id,
+        stored.id,
+        CredentialUpdate(api_secret=SecretStr("new"), label="desk"),
+        alice.caller,
+    )
+
+    assert changed == await services.credentials.get(alice.user_id, stored.id)
+    assert changed.updated_at > stored.updated_at
+    assert changed.has_trading_permission is False
+
+
 async def test_the_history_is_bounded_and_read_page_by_page(
     services: Container, alice: Person, clock: HandClock
 ) -> None:
