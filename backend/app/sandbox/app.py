@@ -16,6 +16,9 @@ from backend.app.exchanges.wire import WireRequest
 from backend.app.sandbox.accounts import EXCHANGES, SeededAccount, seeded_accounts
 from backend.app.sandbox.control import Control
 from backend.app.sandbox.door import Door
+from backend.app.sandbox.fault_control import FaultControl
+from backend.app.sandbox.fault_deck import FaultDeck
+from backend.app.sandbox.faults import SKEW, FaultyDoor
 from backend.app.sandbox.world import SandboxWorld
 
 BODY_MAX_BYTES: Final = 1024 * 1024
@@ -35,15 +38,26 @@ def create_sandbox_app(
     """
     accounts = seeded_accounts(seed.encode(), now_ms())
     world = SandboxWorld(seed.encode(), now_ms, accounts)
+    deck = FaultDeck()
     doors = [
-        Mount(f"/{exchange}", app=_HttpDoor(f"/{exchange}", _door(exchange, world, accounts)))
+        Mount(
+            f"/{exchange}",
+            app=FaultyDoor(
+                _HttpDoor(f"/{exchange}", _door(exchange, world, accounts)),
+                dialect(exchange),
+                deck,
+                now_ms,
+            ),
+        )
         for exchange in exchanges
     ]
     control = Control(accounts, now_ms)
+    faults = FaultControl(deck)
     app = Starlette(
         routes=[
             Route("/control/accounts", control.list_accounts, methods=["GET"]),
             Route("/control/accounts/{exchange}/{name}", control.show_key, methods=["GET"]),
+            Route("/control/faults", faults.serve, methods=["GET", "POST", "DELETE"]),
             *doors,
         ]
     )
@@ -77,7 +91,8 @@ class _HttpDoor:
             await Response("Payload Too Large", 413)(scope, receive, send)
             return
         caller_address = request.client.host if request.client else ""
-        answer = self._door.answer(self._wire_request(scope, body), caller_address)
+        skew_ms = scope.get(SKEW, 0)
+        answer = self._door.answer(self._wire_request(scope, body), caller_address, skew_ms)
         await Response(answer.body, answer.status, dict(answer.headers))(scope, receive, send)
 
     def _wire_request(self, scope: Scope, body: bytes) -> WireRequest:

@@ -29,14 +29,14 @@ class Control:
 
     async def list_accounts(self, request: Request) -> Response:
         """List every seeded account with its key, for copying."""
-        if not _is_local(request):
-            return _forbidden()
+        if not is_local(request):
+            return forbidden()
         return _unkept([self._line(account, _address(request)) for account in self._accounts])
 
     async def show_key(self, request: Request) -> Response:
         """Return one account's key in the form in which the vault takes it in."""
-        if not _is_local(request):
-            return _forbidden()
+        if not is_local(request):
+            return forbidden()
         wanted = (request.path_params["exchange"], request.path_params["name"])
         for account in self._accounts:
             if (account.exchange, account.name) == wanted:
@@ -80,7 +80,8 @@ def _unkept(body: object) -> Response:
     return JSONResponse(body, headers={"cache-control": "no-store"})
 
 
-def _forbidden() -> Response:
+def forbidden() -> Response:
+    """Return the answer to everybody else."""
     return JSONResponse({"error": "Only from this machine."}, 403)
 
 
@@ -88,7 +89,8 @@ def _address(request: Request) -> str:
     return request.client.host if request.client else ""
 
 
-def _is_local(request: Request) -> bool:
+def is_local(request: Request) -> bool:
+    """Return whether a request comes from this machine, under a name of this machine."""
     headers = request.headers
     return is_from_this_machine(_address(request), headers.get("host", ""), headers.get("origin"))
 

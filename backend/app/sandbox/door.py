@@ -8,10 +8,10 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import parse_qsl
 
-from backend.app.exchanges.answers.base import Answers, Call, Handler, OrderRefused
+from backend.app.exchanges.answers.base import Answers, Call, Handler, OrderRefused, World
 from backend.app.exchanges.answers.rendering import json_body
 from backend.app.exchanges.dialects.base import Dialect
 from backend.app.exchanges.reasons import Reason
@@ -41,22 +41,23 @@ class Door:
         self._accounts = {account.keys.api_key: account for account in accounts}
         self._handlers = _Routes(answers.handlers())
 
-    def answer(self, request: WireRequest, caller_address: str) -> WireAnswer:
-        """Answer one request as the exchange would."""
+    def answer(self, request: WireRequest, caller_address: str, skew_ms: int = 0) -> WireAnswer:
+        """Answer one request as the exchange would, were its clock `skew_ms` ahead."""
+        now_ms = self._world.now_ms() + skew_ms
         right = self._dialect.right_needed(request)
         if right is Right.UNLISTED:
             return not_found(self._dialect.exchange, request)
         account: SeededAccount | None = None
         if right is not Right.PUBLIC:
             account = self._accounts.get(self._dialect.api_key_in(request) or "")
-            reason = self._refusal(request, account, caller_address, right)
+            reason = self._refusal(request, account, caller_address, right, now_ms)
             if reason is not None:
                 return self._dialect.render_refusal(reason, request, caller_address)
         handler, names = self._handlers.find(request)
         if handler is None:
             return not_found(self._dialect.exchange, request)
         try:
-            body = handler(self._call(request, account, names))
+            body = handler(self._call(request, account, names, skew_ms))
         except OrderRefused as refused:
             status, body = self._answers.render_order_refused(refused.rule)
             return WireAnswer(status, json_body(body), _JSON)
@@ -68,21 +69,25 @@ class Door:
         account: SeededAccount | None,
         caller_address: str,
         right: Right,
+        now_ms: int,
     ) -> Reason | None:
         if account is None:
             return Reason.INVALID_KEY
-        now_ms = self._world.now_ms()
         reason = account.refusal_for(caller_address, now_ms)
         reason = reason or self._dialect.check(request, account.keys, now_ms)
         return reason or (None if account.may(right) else Reason.PERMISSION_MISSING)
 
     def _call(
-        self, request: WireRequest, account: SeededAccount | None, names: Mapping[str, str]
+        self,
+        request: WireRequest,
+        account: SeededAccount | None,
+        names: Mapping[str, str],
+        skew_ms: int,
     ) -> Call:
         is_form = request.headers.get("content-type", "").startswith(_FORM)
         return Call(
             request=request,
-            world=self._world,
+            world=cast("World", _ClockOff(self._world, skew_ms)) if skew_ms else self._world,
             account_id=account.account_id if account else "",
             api_key=account.keys.api_key if account else "",
             query=_parameters(request.query),
@@ -90,6 +95,21 @@ class Door:
             json=None if is_form else _parsed(request.body),
             path=names,
         )
+
+
+class _ClockOff:
+    """The world, its clock read wrongly: all else in it is as it is."""
+
+    def __init__(self, world: SandboxWorld, skew_ms: int) -> None:
+        self._world = world
+        self._skew_ms = skew_ms
+
+    def now_ms(self) -> int:
+        """Return the exchange's time, as it believes it to be."""
+        return self._world.now_ms() + self._skew_ms
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._world, name)
 
 
 class _Routes:

@@ -76,9 +76,13 @@ def running_sandbox(
 ) -> Iterator[RunningSandbox]:
     """Serve the sandbox by uvicorn in a thread of its own until the block ends."""
     app = create_sandbox_app(SEED, now_ms, exchanges)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    # The protocol is named: asyncio lets answers leave at once only where it reads TCP.
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
         port = listener.getsockname()[1]
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off"))
+        config = uvicorn.Config(app, log_config=None, lifespan="off", access_log=False)
+        server = uvicorn.Server(config)
         thread = threading.Thread(
             target=lambda: asyncio.run(server.serve(sockets=[listener])), name="sandbox"
         )
