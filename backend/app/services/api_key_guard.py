@@ -125,13 +125,12 @@ class ApiKeyGuard:
         if parts is None:
             raise Unauthenticated(_NOT_ACCEPTED)
         known = self._known.get(parts.key_id) or await self._look_up(parts.key_id, address)
-        stranger = Caller(Actor(ActorType.ANONYMOUS), request_id, address)
         objection = self._objection(known, parts, address)
         if objection is not None:
-            await self._record_refusal(known, objection, stranger)
+            await self._record_refusal(known, objection, _stranger(request_id, address))
             raise Unauthenticated(_NOT_ACCEPTED)
         if known.signing is not KeySigning.PLAIN:
-            await self._check_signature(known, asked, stranger)
+            await self._check_signature(known, asked, _stranger(request_id, address))
         if len(self._used) < KEYS_MAX:
             self._used.add(known.key_id)
         return Principal(
@@ -266,6 +265,11 @@ class ApiKeyGuard:
         self._recorded[subject] = True
         async with self._database.transaction() as session:
             await AuditRepository(session).append([record])
+
+
+def _stranger(request_id: str | None, address: str | None) -> Caller:
+    # Whoever is refused has not shown to be the key's person.
+    return Caller(Actor(ActorType.ANONYMOUS), request_id, address)
 
 
 def _within(address: str | None, networks: tuple[IPv4Network | IPv6Network, ...]) -> bool:

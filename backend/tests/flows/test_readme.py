@@ -91,13 +91,14 @@ def test_the_rehearsal_verifies_eight_keys(running: list[str], home: Path) -> No
 
 
 def test_the_requests_by_hand_do_what_the_readme_says(running: list[str], home: Path) -> None:
-    by_hand, refused, more = BLOCKS[2:5]
+    by_hand, refused, more, with_key = BLOCKS[2:6]
 
     # One shell, as for a reader: the later blocks use what the first one set.
-    ran = run(f"{by_hand}\necho =====\n{refused}\necho; echo =====\n{more}", home)
+    parts = (by_hand, refused, more, with_key)
+    ran = run("\necho; echo =====\n".join(parts), home)
 
     assert ran.returncode == 0, ran.stderr
-    bound, refusal, rest = ran.stdout.split("=====\n")
+    bound, refusal, rest, listed_with_key = ran.stdout.split("=====\n")
     _person, *credentials = decoded(bound)
     assert [item["exchange_name"] for item in credentials] == list(SUPPORTED)
     assert all(credential["last_verified_at"] for credential in credentials)
@@ -106,6 +107,7 @@ def test_the_requests_by_hand_do_what_the_readme_says(running: list[str], home: 
     assert [item["id"] for item in listed] == [item["id"] for item in credentials]
     assert verified["is_valid"]
     assert tried["passport"]["can_withdraw"] == "yes"
+    assert [item["id"] for item in json.loads(listed_with_key)] == [item["id"] for item in listed]
 
 
 def test_the_test_command_is_the_one_that_ci_runs() -> None:
