@@ -14,7 +14,9 @@ from backend.app.services.address_limit import AddressLimit
 from backend.app.services.api_key_guard import ApiKeyGuard
 from backend.app.services.api_key_service import ApiKeyService
 from backend.app.services.api_key_vault import ApiKeyVault
+from backend.app.services.anchor_file import AnchorFile
 from backend.app.services.audit_service import AuditService
+from backend.app.services.audit_trail_service import AuditTrailService
 from backend.app.services.auth_service import AuthService
 from backend.app.services.cache_service import CacheService
 from backend.app.services.credential_service import CredentialService
@@ -36,6 +38,7 @@ from backend.app.services.session_guard import SessionGuard
 from backend.app.services.token_service import TokenService
 from backend.app.services.user_service import UserService
 from backend.app.workers.api_key_keeper import ApiKeyKeeper
+from backend.app.workers.anchor_keeper import AnchorKeeper
 from backend.app.workers.login_sweeper import LoginSweeper
 from backend.app.workers.runner import WorkerRunner
 from backend.app.workers.session_listener import SessionListener
@@ -70,6 +73,7 @@ class Container:
             (
                 SessionListener(self.database.engine, self.guards),
                 LoginSweeper(self.database, clock),
+                self._anchors,
                 ApiKeyKeeper(self.database, self.guards.keys, clock),
             )
         )
@@ -93,6 +97,7 @@ class Container:
         await self._connector.close()
         await self._cache.stop()
         await self.audit.stop()
+        await self._anchors.finish()
         self._passwords.close()
         await self._addresses.close()
         await self.database.close()
@@ -145,6 +150,14 @@ class Container:
         settings = self.settings
         environment = settings.exchange.exchange_mode
         self.audit = AuditService(AuditAppender(self.database))
+        self.audit_trail = AuditTrailService(self.database, self.clock)
+        anchor_file = settings.audit.audit_anchor_file
+        self._anchors = AnchorKeeper(
+            self.database,
+            self._crypto,
+            None if anchor_file is None else AnchorFile(anchor_file),
+            self.clock,
+        )
         self._connector = connector or self._real_connector()
         self.exchange_list = ExchangeListService(
             self._cache, settings.cache.exchange_list_ttl_seconds

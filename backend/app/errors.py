@@ -39,6 +39,10 @@ class ConfigurationError(Exception):
     """
 
 
+class AuditTrailBroken(Exception):
+    """The audit trail is not as it was written. Nobody asked for anything, so nobody is answered."""
+
+
 class BadRequest(StrongroomError):
     """The request cannot be carried out as asked."""
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from starlette.types import ASGIApp
 
-from backend.app.config import Settings, home_directory
+from backend.app.config import AuditSettings, Settings, home_directory
 from backend.app.container import Container
 from backend.app.embedded.attachment import attached_url
 from backend.app.embedded.supervisor import EmbeddedPostgres
@@ -27,6 +27,7 @@ from backend.app.serving import Served, listening, serve
 
 Greeting = Callable[[list[Served], str | None], None]
 
+ANCHOR_FILE: Final = "audit-anchors.jsonl"
 _DATABASE_HOME: Final = "postgres"
 _DOTENV: Final = Path(".env")
 
@@ -43,6 +44,7 @@ async def run_everything(greet: Greeting) -> int:
         # Ports first: a taken one is told before a database is started.
         api = stack.enter_context(_port(settings, AppRole.API))
         served = []
+        settings = _with_anchors_in(settings, home)
         if settings.exchange.exchange_mode is Environment.SANDBOX:
             sandbox = stack.enter_context(_port(settings, AppRole.SANDBOX))
             settings = _with_sandbox_at(settings, sandbox)
@@ -179,6 +181,12 @@ def _with_sandbox_at(settings: Settings, listener: socket.socket) -> Settings:
     """Point exchange traffic at the sandbox of this very process, whatever port it got."""
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     return replace(settings, exchange=settings.exchange.model_copy(update={"sandbox_url": url}))
+
+
+def _with_anchors_in(settings: Settings, home: Path) -> Settings:
+    """Keep anchors of the audit trail in the home, unless told where."""
+    file = settings.audit.audit_anchor_file or home / ANCHOR_FILE
+    return replace(settings, audit=AuditSettings(_env_file=None, audit_anchor_file=file))
 
 
 def _sandbox_app(settings: Settings) -> ASGIApp:

@@ -20,7 +20,7 @@ REQUESTS: Final = "backend.requests"
 _HIDDEN: Final = "[hidden]"
 # Members written as they are: they come from us, and are words or numbers.
 _PLAIN_MEMBERS: Final = frozenset(
-    {"event", "level", "timestamp", "logger", "request_id", "route", "status", "code"}
+    {"event", "level", "timestamp", "logger", "request_id", "route", "status", "code", "anchor"}
 )
 _TOKEN_SHAPES: Final = re.compile(
     r"(?:eyJ[\w-]+\.[\w-]+\.[\w-]*|sr[12]\.[^\s'\"]+|kw1\.[^\s'\"]+|sr[ks]_[\w-]+|gAAAA[\w=-]+"

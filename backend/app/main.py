@@ -11,6 +11,7 @@ from backend.app.middleware.body_limit import BodyLimit
 from backend.app.middleware.request_context import RequestContext
 from backend.app.routes import (
     api_key_routes,
+    audit_routes,
     auth_routes,
     credential_routes,
     docs_routes,
@@ -43,6 +44,7 @@ _ROUTERS: dict[AppRole, tuple[APIRouter, ...]] = {
         passport_routes.router,
         notification_routes.router,
         exchange_routes.router,
+        audit_routes.router,
     ),
 }
 

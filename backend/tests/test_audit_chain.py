@@ -2,8 +2,8 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given
@@ -16,12 +16,15 @@ AT = datetime(2026, 11, 21, tzinfo=UTC)
 LENGTH = 6
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     seq: int
     at: datetime
     payload: bytes
     hash: bytes
+
+
+def replace(row: Row, **changes: Any) -> Row:
+    return row._replace(**changes)
 
 
 def chain(length: int = LENGTH) -> list[Row]:

@@ -39,7 +39,7 @@ def verify(
         bool, typer.Option("--deep", help="Compare every credential with its last record too.")
     ] = False,
 ) -> None:
-    """Prove every event and every anchor; name the first that is wrong. 0 if all is well, else 1."""
+    """Prove every event and anchor; name the first that is wrong. 0 if all is well, else 1."""
     from backend.app.commands.audit_operations import verify as act
 
     run(act(anchors, public_key, deep=deep))
@@ -47,6 +47,7 @@ def verify(
 
 @app.command()
 def export(
+    *,
     form: Annotated[ExportFormat, typer.Option("--format")] = ExportFormat.JSONL,
     since: Annotated[
         datetime | None, typer.Option("--from", formats=_TIMES, help="In UTC.")

@@ -1,6 +1,6 @@
-"""The audit trail's tables: the chain of events, and its head.
+"""The audit trail's tables: the chain of events, its head, and signed anchors of it.
 
-A trigger of migration 001 refuses to change or remove an event.
+Triggers of migrations 001 and 005 refuse to change or remove an event or an anchor.
 """
 
 from datetime import datetime
@@ -31,3 +31,15 @@ class AuditChainHead(Base):
     chain: Mapped[str] = mapped_column(String(32), primary_key=True)
     seq: Mapped[int] = mapped_column(BigInteger)
     hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+
+
+class AuditAnchor(Base):
+    """What was the hash of one event, signed by a key that is not in the database."""
+
+    __tablename__ = "audit_anchors"
+
+    chain: Mapped[str] = mapped_column(String(32), primary_key=True)
+    seq: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+    at: Mapped[datetime]
+    signature: Mapped[bytes] = mapped_column(LargeBinary(64))

@@ -2,7 +2,7 @@
 
 from backend.app.models.api_credential import ApiCredential
 from backend.app.models.api_key import ApiKey, ApiKeyNonce
-from backend.app.models.audit_event import AuditChainHead, AuditEvent
+from backend.app.models.audit_event import AuditAnchor, AuditChainHead, AuditEvent
 from backend.app.models.auth_session import AuthSession
 from backend.app.models.base import Base
 from backend.app.models.credential_check import CredentialCheck
@@ -27,5 +27,6 @@ TABLES = (
     ApiKeyNonce,
     AuditEvent,
     AuditChainHead,
+    AuditAnchor,
 )
 METADATA = Base.metadata

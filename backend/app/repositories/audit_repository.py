@@ -76,12 +76,12 @@ class AuditRepository:
         )
         return Head(*found.one())
 
-    async def page_after(self, seq: int) -> list[StoredEvent]:
+    async def page_after(self, seq: int, limit: int = PAGE_ROWS_MAX) -> list[StoredEvent]:
         """Return the next rows of the chain, oldest first, a bounded number at a time."""
         found = await self._session.execute(
             select(AuditEvent.seq, AuditEvent.at, AuditEvent.payload, AuditEvent.hash)
             .where(AuditEvent.chain == CHAIN, AuditEvent.seq > seq)
             .order_by(AuditEvent.seq)
-            .limit(PAGE_ROWS_MAX)
+            .limit(limit)
         )
         return [StoredEvent(*row) for row in found]

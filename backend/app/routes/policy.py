@@ -90,6 +90,7 @@ TRADING: Final = Policy(*Role, scope=KeyScope.TRADE)
 MANAGING: Final = Policy(*Role, scope=KeyScope.ADMIN)
 ADMINISTRATION: Final = Policy(Role.ADMIN, scope=KeyScope.ADMIN)
 ADMINISTRATION_IN_SESSION: Final = Policy(Role.ADMIN)
+AUDITING: Final = Policy(Role.AUDITOR, Role.ADMIN, scope=KeyScope.ADMIN)
 
 # Nobody but a person who signed in.
 CurrentUser = Annotated[Principal, Depends(SIGNED_IN)]
@@ -99,6 +100,7 @@ Reader = Annotated[Principal, Depends(READING)]
 Trader = Annotated[Principal, Depends(TRADING)]
 Manager = Annotated[Principal, Depends(MANAGING)]
 Administrator = Annotated[Principal, Depends(ADMINISTRATION)]
+AuditReader = Annotated[Principal, Depends(AUDITING)]
 
 
 def declared_policies(app: FastAPI) -> Iterator[tuple[RouteContext, list[Public | Policy]]]:

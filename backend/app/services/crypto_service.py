@@ -21,6 +21,7 @@ from backend.app.errors import VaultSealed
 from backend.app.ids import new_id
 from backend.app.models.dek import Dek
 from backend.app.secret_value import SecretValue
+from backend.app.services.anchor_key import AnchorKey
 from backend.app.services.envelope import (
     KEY_BYTES,
     DekContext,
@@ -77,6 +78,7 @@ class CryptoService:
             DEK_CACHE_KEYS_MAX, DEK_CACHE_TTL_SECONDS, timer=monotonic
         )
         self._index_key: bytes | None = None
+        self._anchor_key: AnchorKey | None = None
 
     @staticmethod
     def generate_key() -> str:
@@ -94,12 +96,14 @@ class CryptoService:
             VaultUnavailable: the root key's provider is away, slow or refuses.
         """
         dek = await self._unwrap(installation)
-        self._index_key = derive_key(dek, installation.dek_id.bytes, b"strongroom/index/1")
+        salt = installation.dek_id.bytes
+        self._index_key = derive_key(dek, salt, b"strongroom/index/1")
+        self._anchor_key = AnchorKey(derive_key(dek, salt, b"strongroom/anchor/1"))
 
     def seal(self) -> None:
         """Forget every data key; until the next `unlock` all use is refused."""
         self._deks.clear()
-        self._index_key = None
+        self._index_key = self._anchor_key = None
 
     async def new_dek(self, owner_id: int, dek_id: UUID | None = None) -> WrappedDek:
         """Make a data key for one owner; it is in memory, ready to be sealed with.
@@ -162,6 +166,16 @@ class CryptoService:
         """
         parts = length_prefixed(exchange.encode("ascii"), _encoded(api_key))
         return hmac.digest(self._unlocked(), parts, "sha256")[:_KEY_FINGERPRINT_BYTES]
+
+    def anchor_key(self) -> AnchorKey:
+        """Return the key that signs anchors of the audit trail: one for each installation, always.
+
+        Raises:
+            VaultSealed: no key is in memory.
+        """
+        if self._anchor_key is None:
+            raise VaultSealed
+        return self._anchor_key
 
     def forget(self, key: WrappedDek) -> None:
         """Drop one data key from memory: its row is gone."""
