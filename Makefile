@@ -14,7 +14,7 @@ make_venv = $(PYTHON) -m venv $(VENV)
 install = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
-.PHONY: help run rehearse test check format bench fuzz lock clean
+.PHONY: help run rehearse test check format bench fuzz conformance lock clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -43,6 +43,9 @@ bench: $(VENV)/.tests ## Measure: ratios to a reference, side by side in one run
 
 fuzz: $(VENV)/.tests ## Throw thousands of generated requests at every route
 	@$(BIN)/pytest -m slow backend/tests/fuzz
+
+conformance: $(VENV)/.tests ## Let CCXT's own live tests judge all eight sandboxes (three minutes)
+	@$(BIN)/pytest -n $(WORKERS) -m slow backend/tests/conformance
 
 lock: ## Resolve the requirements anew (needs uv)
 	$(UV) pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

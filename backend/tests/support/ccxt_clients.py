@@ -46,7 +46,7 @@ async def ccxt_client(
     client.timeout_on_exit = 0
     for table in _URL_TABLES:
         if table in client.urls:
-            client.urls[table] = _redirected(client.urls[table], url, client)
+            client.urls[table] = redirected(client.urls[table], url)
     try:
         yield client
     finally:
@@ -58,9 +58,10 @@ def lean_config(exchange: str) -> dict[str, Any]:
     return {"options": dict(LEAN_OPTIONS[exchange]), "has": {"fetchCurrencies": False}}
 
 
-def _redirected(value: Any, url: str, client: Any) -> Any:
+def redirected(value: Any, url: str) -> Any:
+    """Return a table of addresses in which every scheme and host has become `url`."""
     if isinstance(value, dict):
-        return {name: _redirected(item, url, client) for name, item in value.items()}
+        return {name: redirected(item, url) for name, item in value.items()}
     if not isinstance(value, str):
         return value
     return url + urlsplit(value.replace("{hostname}", "host")).path
