@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final, Protocol
 
 from backend.app.logs import logger
 
 _PAUSE_SECONDS_MAX: Final = 60.0
 _DOUBLINGS_MAX: Final = 6
+_PATIENCE_SECONDS: Final = 2.0
 _LOG = logger(__name__)
 
 
@@ -29,34 +31,45 @@ class Worker(Protocol):
 class WorkerRunner:
     """The workers of one process."""
 
-    def __init__(self, workers: Sequence[Worker]) -> None:
+    def __init__(
+        self, workers: Sequence[Worker], patience_seconds: float = _PATIENCE_SECONDS
+    ) -> None:
         self._workers = workers
+        self._patience_seconds = patience_seconds
         self._tasks: list[asyncio.Task[None]] = []
+        self._stopping = asyncio.Event()
 
     def start(self) -> None:
         """Start a task for each worker."""
         self._tasks = [
-            asyncio.create_task(_run(worker), name=worker.name) for worker in self._workers
+            asyncio.create_task(_run(worker, self._stopping), name=worker.name)
+            for worker in self._workers
         ]
 
     async def stop(self) -> None:
-        """Stop every worker where it is, and let it clear up."""
+        """Let ticks under way end, break off those that take too long, and clear up."""
         tasks, self._tasks = self._tasks, []
-        for task in tasks:
-            task.cancel()
+        self._stopping.set()
         if tasks:
-            await asyncio.wait(tasks)
+            # A connection broken off while it is being made would stay open in nobody's hands.
+            _, late = await asyncio.wait(tasks, timeout=self._patience_seconds)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
         for worker in self._workers:
             await worker.close()
 
 
-async def _run(worker: Worker) -> None:
+async def _run(worker: Worker, stopping: asyncio.Event) -> None:
     failures = 0
-    while True:
+    while not stopping.is_set():
         try:
             await worker.tick()
             failures = 0
         except Exception as error:  # noqa: BLE001 - the worker loop outlives a failed tick
             failures = min(failures + 1, _DOUBLINGS_MAX)
             _LOG.warning("worker_failed", worker=worker.name, kind=type(error).__name__)
-        await asyncio.sleep(min(worker.interval_seconds * 2**failures, _PAUSE_SECONDS_MAX))
+        pause_seconds = min(worker.interval_seconds * 2**failures, _PAUSE_SECONDS_MAX)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(pause_seconds):
+                await stopping.wait()

@@ -128,7 +128,8 @@ async def test_a_defect_beneath_a_route_is_the_same_plain_answer(
     del services.exchange_list._cache
 
     client._transport.raise_app_exceptions = False  # type: ignore[attr-defined]
-    answer = await client.get("/api/v1/exchanges")
+    with house_logging():
+        answer = await client.get("/api/v1/exchanges")
 
     assert (answer.status_code, answer.json()["code"]) == (500, "internal")
     assert "_cache" not in shown(answer)

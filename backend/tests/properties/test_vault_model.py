@@ -28,7 +28,7 @@ from backend.tests.support.people import Person
 from backend.tests.support.settings import settings_for_tests
 from backend.tests.support.world import House, running_house
 
-STEPS_MAX = 25
+STEPS_MAX = 15
 CREDENTIALS = "/api/v1/credentials"
 # Few enough that the same is often met again.
 KEYS = st.sampled_from(["first-key-0000001", "second-key-000002", "short"])
