@@ -125,6 +125,30 @@ async def test_a_client_trades_at_the_market_both_ways(client: Any) -> None:
     assert after["BTC"]["total"] == pytest.approx(between["BTC"]["total"] - 0.01)
 
 
+async def test_a_client_reads_what_was(client: Any) -> None:
+    last = (await client.fetch_ticker(SYMBOL))["last"]
+    began_ms = client.milliseconds() - 60_000
+
+    bought = await client.create_order(SYMBOL, "market", "buy", 0.01, last)
+    resting = await client.create_order(SYMBOL, "limit", "buy", 0.01, last * 0.5)
+    await client.cancel_order(resting["id"], SYMBOL)
+    closed = await client.fetch_closed_orders(SYMBOL, began_ms)
+    trades = await client.fetch_my_trades(SYMBOL, began_ms)
+    # CCXT's HTX can name a deposit's chain only once it has read the currencies.
+    await client.fetch_currencies()
+    deposits = await client.fetch_deposits("BTC")
+    withdrawals = await client.fetch_withdrawals("BTC")
+
+    filled = await _fetched(client, bought["id"])
+    own = [trade for trade in trades if trade["order"] == bought["id"]]
+    assert bought["id"] in {order["id"] for order in closed}
+    assert resting["id"] not in {order["id"] for order in closed if order["status"] == "open"}
+    assert sum(trade["amount"] for trade in own) == pytest.approx(filled["filled"])
+    assert {(trade["side"], trade["takerOrMaker"]) for trade in own} == {("buy", "taker")}
+    assert [(line["amount"], line["status"]) for line in deposits] == [(2.5, "ok")]
+    assert withdrawals == []
+
+
 async def test_every_amount_a_client_reads_is_the_worlds(
     client: Any, sandbox: RunningSandbox, exchange: str
 ) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from backend.app.exchanges.answers.asking import moment_in
 from backend.app.exchanges.answers.base import Call, Handler, OrderRefused
-from backend.app.exchanges.answers.htx_market import NAMES, succeeded
+from backend.app.exchanges.answers.htx_market import NAMES, chain_name, succeeded
 from backend.app.exchanges.answers.past import (
     DEPOSIT_ADDRESS,
     fills_of,
@@ -19,7 +19,7 @@ from backend.app.exchanges.answers.past import (
     recent,
     txid,
 )
-from backend.app.exchanges.answers.rendering import home_chain, order_id_in, plain, whole_in
+from backend.app.exchanges.answers.rendering import order_id_in, plain, whole_in
 from backend.app.exchanges.market_values import Deposit, Fill, LedgerLine
 
 _PAGE_DEFAULT: Final = 100
@@ -114,7 +114,7 @@ def _deposit(deposit: Deposit) -> Any:
         "type": "deposit",
         "sub-type": "NORMAL",
         "currency": deposit.asset.lower(),
-        "chain": home_chain(deposit.asset).lower(),
+        "chain": chain_name(deposit.asset),
         "tx-hash": txid(deposit),
         "amount": deposit.amount,
         "address": DEPOSIT_ADDRESS,

@@ -95,10 +95,16 @@ def _currencies(call: Call) -> Any:
     return succeeded(rows)
 
 
+def chain_name(asset: str) -> str:
+    """Return HTX's name of the one chain an asset moves on: asset and chain, where they differ."""
+    chain = home_chain(asset)
+    return asset.lower() if chain == asset else f"{asset.lower()}{chain.lower()}"
+
+
 def _chain(asset: str) -> Any:
     chain = home_chain(asset)
     return {
-        "chain": asset.lower() if chain == asset else f"{asset.lower()}{chain.lower()}",
+        "chain": chain_name(asset),
         "displayName": chain,
         "baseChain": chain,
         "baseChainProtocol": chain,
