@@ -65,7 +65,7 @@ def verify_chain(links: Iterable[Link], after: Head = GENESIS) -> int | None:
         framed = _MARK + _FRAME(previous, seq, len(payload)) + payload
         previous = sha256(framed).digest()
         # In JSON a quote inside a text is escaped, so these bytes are the time's member only.
-        told_at = b'"at":"' + stamp(at).encode("ascii") + b'"'
+        told_at = f'"at":"{stamp(at)}"'.encode("ascii")
         if told_seq != seq or told_hash != previous or told_at not in payload:
             return seq
     return None

@@ -17,6 +17,7 @@ _TEXTS: Final = (
     *("type", "id", "session", "key_prefix", "req", "type", "id"),
     *("field", "purpose", "reason", "kid", "ct"),
 )
+_STAMP_LENGTH: Final = len("2026-11-21T10:30:00.000005")
 _ADDRESS: Final = re.compile(r"[0-9A-Fa-f:.]{2,45}(?:%[A-Za-z0-9_.-]{1,15})?")
 
 
@@ -42,11 +43,20 @@ class Act(StrEnum):
     CREDENTIAL_SHARED = "credential.shared"
     CREDENTIAL_DEACTIVATED = "credential.deactivated"
     CREDENTIAL_REACTIVATED = "credential.reactivated"
+    ROTATION_STARTED = "credential.rotation_started"
+    ROTATION_DROPPED = "credential.rotation_dropped"
+    ROTATION_EXPIRED = "credential.rotation_expired"
+    CREDENTIAL_ROTATED = "credential.rotated"
+    CREDENTIAL_ROLLED_BACK = "credential.rolled_back"
+    CREDENTIAL_RESTORED = "credential.restored"
     API_KEY_CREATED = "api_key.created"
     API_KEY_REVOKED = "api_key.revoked"
     API_KEY_REFUSED = "api_key.refused"
     ACCESS_DENIED = "access.denied"
     KEY_ACTIVATED = "key.activated"
+    KEY_REWRAPPED = "key.rewrapped"
+    KEY_RETIRED = "key.retired"
+    KEYS_VERIFIED = "key.verified"
     AUDIT_READ = "audit.read"
     ALARM_MANY_CREDENTIALS = "alarm.many_credentials"
 
@@ -191,7 +201,7 @@ def stamp(at: datetime) -> str:
     if at.tzinfo is None:
         raise ValueError("a moment in the audit trail needs its zone")
     in_utc = at if at.tzinfo is UTC else at.astimezone(UTC)
-    return in_utc.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+    return in_utc.isoformat("T", "microseconds")[:_STAMP_LENGTH] + "Z"
 
 
 def _address(told: str | None) -> str | None:

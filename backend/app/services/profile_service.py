@@ -66,6 +66,8 @@ class ProfileService:
         async with self._database.transaction() as session:
             seen = await UserRepository(session).get(principal.user_id)
             wait_seconds = await self._throttling.charge(session, subject)
+            if wait_seconds:
+                await self._record(session, Act.PASSWORD_CHANGED, Outcome.DENIED, principal)
         if wait_seconds:
             raise LoginDelayed(retry_after_seconds=wait_seconds)
         # No transaction is open here: hashing takes tens of milliseconds and may queue.

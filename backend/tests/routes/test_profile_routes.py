@@ -79,6 +79,8 @@ async def test_the_current_password_is_needed_and_cannot_be_guessed_here(
     answers = [await change(client, headers, current_password="guess") for _ in range(6)]
 
     assert [each.status_code for each in answers] == [400] * 5 + [429]
+    told = [line for line in await audited(services) if "password_changed" in line]
+    assert ['"denied"' in line for line in told] == [False] * 5 + [True]
     await signed_in(client, "alice")
 
 
