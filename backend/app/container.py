@@ -27,7 +27,9 @@ from backend.app.services.exchange_service import ExchangeConnector, ExchangeSer
 from backend.app.services.guards import Guards
 from backend.app.services.health_service import HealthService
 from backend.app.services.key_check import KeyCheck
-from backend.app.services.key_ring import KeyRing
+from backend.app.services.key_instances import KeyInstances, new_instance_name
+from backend.app.services.key_service import KeyService
+from backend.app.services.key_sources import build_key_ring
 from backend.app.services.login_throttle import LoginThrottling
 from backend.app.services.notification_service import NotificationService
 from backend.app.services.passport_service import PassportService
@@ -39,6 +41,7 @@ from backend.app.services.token_service import TokenService
 from backend.app.services.user_service import UserService
 from backend.app.workers.api_key_keeper import ApiKeyKeeper
 from backend.app.workers.anchor_keeper import AnchorKeeper
+from backend.app.workers.instance_reporter import InstanceReporter
 from backend.app.workers.login_sweeper import LoginSweeper
 from backend.app.workers.runner import WorkerRunner
 from backend.app.workers.session_listener import SessionListener
@@ -73,13 +76,14 @@ class Container:
             (
                 SessionListener(self.database.engine, self.guards),
                 LoginSweeper(self.database, clock),
+                InstanceReporter(self.database, self._key_instances),
                 self._anchors,
                 ApiKeyKeeper(self.database, self.guards.keys, clock),
             )
         )
 
     async def start(self) -> None:
-        """Prove the master keys against the database, then start what runs beside the requests.
+        """Prove the root keys against the database, then start what runs beside the requests.
 
         Raises:
             ConfigurationError: the keys do not open this database.
@@ -94,6 +98,7 @@ class Container:
         """Finish what is under way, then let go of everything."""
         self.health.drain()
         await self._workers.stop()
+        await self._key_check.leave()
         await self._connector.close()
         await self._cache.stop()
         await self.audit.stop()
@@ -103,9 +108,13 @@ class Container:
         await self.database.close()
 
     def _build_locks(self) -> None:
-        key_ring = KeyRing.from_environment(_shown(self.settings.vault.encryption_key))
+        key_ring = build_key_ring(self.settings.vault)
         self._crypto = CryptoService(key_ring)
-        self._key_check = KeyCheck(self.database, key_ring, self._crypto, self.clock)
+        self._key_instances = KeyInstances(key_ring, new_instance_name(), self.clock)
+        self._key_check = KeyCheck(
+            self.database, key_ring, self._crypto, self._key_instances, self.clock
+        )
+        self.keys = KeyService(self.database, key_ring, self.clock)
 
     def _build_login(self) -> None:
         auth = self.settings.auth

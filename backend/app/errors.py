@@ -143,6 +143,69 @@ class VaultUnavailable(Unavailable):
     title = "The vault's key is not available"
 
 
+class KeyUnknown(NotFound):
+    """This database has met no root key of that name."""
+
+    slug = "key-unknown"
+    title = "No such root key"
+
+
+class KeyNotAtHand(Conflict):
+    """The configuration of whoever asks does not hold this root key."""
+
+    slug = "key-not-at-hand"
+    title = "This root key is not configured here"
+
+
+class KeyNotEverywhere(Conflict):
+    """A running instance could not open what another would seal with this root key."""
+
+    slug = "key-not-everywhere"
+    title = "Not every instance holds this root key"
+
+
+class KeyInUse(Conflict):
+    """A root key that seals, or that something stored still needs, stays."""
+
+    slug = "key-in-use"
+    title = "This root key is in use"
+
+
+class KeyRetired(Conflict):
+    """A root key that was retired seals no more."""
+
+    slug = "key-retired"
+    title = "This root key is retired"
+
+
+class RewrapRunning(Conflict):
+    """Another process is rewrapping, or was until a moment ago."""
+
+    slug = "rewrap-running"
+    title = "A rewrap is running"
+
+
+class CredentialNotFound(NotFound):
+    """No such credential, or another user's."""
+
+    slug = "credential-not-found"
+    title = "No such credential"
+
+
+class CredentialExists(Conflict):
+    """The same user has bound the same key of the same exchange already."""
+
+    slug = "credential-exists"
+    title = "This key is bound already"
+
+
+class CredentialChanged(Conflict):
+    """The credential was replaced or deleted while we were using it."""
+
+    slug = "credential-changed"
+    title = "Credential changed meanwhile"
+
+
 class CredentialNotFound(NotFound):
     """No such credential, or another user's."""
 

@@ -17,6 +17,7 @@ from backend.app.routes import (
     docs_routes,
     exchange_routes,
     health_routes,
+    key_routes,
     notification_routes,
     passport_routes,
     profile_routes,
@@ -45,6 +46,7 @@ _ROUTERS: dict[AppRole, tuple[APIRouter, ...]] = {
         notification_routes.router,
         exchange_routes.router,
         audit_routes.router,
+        key_routes.router,
     ),
 }
 
