@@ -18,6 +18,8 @@ _GONE: Final = (
     b'{"act":"' + Act.CREDENTIAL_DELETED.encode() + b'"',
     b'{"act":"' + Act.USER_DELETED.encode() + b'"',
 )
+# A pair that waits beside the one in use: its row is not the credential's.
+_ASIDE: Final = frozenset({Act.ROTATION_STARTED, Act.ROTATION_DROPPED, Act.ROTATION_EXPIRED})
 
 
 class StoredCredential(NamedTuple):
@@ -67,7 +69,7 @@ class CredentialLedger:
         ct = _fingerprint(row.sealed)
         if (row.owner, row.rev, ct) != (last.owner, last.rev, last.ct):
             yield last.seq, f"{name} {self._difference(row, last, ct)}"
-        elif (row.dek_owner, row.dek_credential) != (row.owner, row.id):
+        elif row.dek_owner != row.owner or row.dek_credential not in {row.id, None}:
             yield last.seq, f"{name} has another's data key"
 
     def vanished(self) -> Iterator[tuple[int, str]]:
@@ -83,7 +85,7 @@ class CredentialLedger:
         elif event["act"] == Act.CREDENTIAL_DELETED:
             self._of_owner.get(thing["owner"], set()).discard(thing["id"])
             self._forget(seq, thing["id"])
-        elif thing.get("type") == "credential":
+        elif thing.get("type") == "credential" and event["act"] not in _ASIDE:
             before = self._last.get(thing["id"])
             if before is not None:
                 self._earlier.setdefault(thing["id"], []).append(before.ct)

@@ -6,11 +6,14 @@ import pytest
 from sqlalchemy import text
 
 from backend.app.audit_chain import GENESIS
+from backend.app.audit_record import SYSTEM, Act, AuditObject, AuditRecord, Outcome
 from backend.app.container import Container
 from backend.app.enums import Role
 from backend.app.schemas.credential_schemas import CredentialCreate, CredentialUpdate
+from backend.app.services.audit_ledger import CredentialLedger
 from backend.app.services.audit_verification import AuditVerification, Proof
 from backend.tests.support.people import Person, person
+from backend.tests.support.trail import AT
 
 
 def pair(n: int) -> dict[str, Any]:
@@ -165,3 +168,26 @@ async def test_anothers_data_key_is_found(services: Container, alice: Person) ->
     )
 
     assert f"credential {second} has another's data key" in await told(services)
+
+
+@pytest.mark.parametrize(
+    ("act", "is_current"),
+    [(Act.ROTATION_STARTED, False), (Act.CREDENTIAL_ROTATED, True), (Act.CREDENTIAL_UPDATED, True)],
+)
+def test_a_pair_that_waits_beside_is_not_what_the_row_must_hold(act: Act, is_current: bool) -> None:
+    ledger = CredentialLedger()
+    for seq, (what, ct) in enumerate([(Act.CREDENTIAL_CREATED, "a1"), (act, "b2")], start=1):
+        record = AuditRecord(
+            act=what,
+            outcome=Outcome.DONE,
+            caller=SYSTEM,
+            at=AT,
+            object=AuditObject("credential", 42, 7),
+            rev=seq,
+            ct=ct,
+        )
+        ledger.note([(seq, AT, record.payload(), bytes(32))])
+
+    ((seq, _),) = ledger.vanished()
+
+    assert seq == (2 if is_current else 1)
