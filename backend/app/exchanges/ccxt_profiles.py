@@ -8,19 +8,15 @@ Source: docs/ARCHITECTURE.md, "The eight exchanges".
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
+from backend.app.exchanges import market_names, order_calls
+from backend.app.exchanges.asking import Ask, digits, htx_spot_account, member
 from backend.app.exchanges.exchange_clock import TimeCall
+from backend.app.exchanges.market_names import NamesCall
+from backend.app.exchanges.order_calls import OrderPlan
 from backend.app.exchanges.raw_answer import RawAnswer
 from backend.app.exchanges.registry import ExchangeId
-
-
-class Ask(Protocol):
-    """Make one signed call by CCXT's name for it."""
-
-    def __call__(self, method: str, **params: str) -> Awaitable[RawAnswer]:
-        """Raise NoAnswer where nothing usable came back."""
-
 
 BalancePlan = Callable[[Ask, Sequence[RawAnswer]], Awaitable[list[RawAnswer]]]
 """Makes the balance calls; is given the answers about the key where those were asked first."""
@@ -43,6 +39,7 @@ class CcxtProfile:
 
     live_origin: str
     balances: BalancePlan
+    open_orders: OrderPlan
     key_information: KeyPlan
     key_information_first: bool = False
     """The balance call depends on what the key call says; otherwise both go out at once."""
@@ -50,6 +47,8 @@ class CcxtProfile:
     """None where key information takes two calls already: there the HTTP date has to do."""
     dry_run_order: DryRunOrder | None = None
     """An order that is checked and never placed, for when the key's rights are not told."""
+    market_names: NamesCall | None = None
+    """None where a market's name itself tells base and quote."""
 
 
 def _balance_call(method: str) -> BalancePlan:
@@ -68,14 +67,14 @@ def _key_calls(*methods: str) -> KeyPlan:
 
 async def _bybit_balances(ask: Ask, known: Sequence[RawAnswer]) -> list[RawAnswer]:
     # A key that may not say what it is most likely belongs to a unified account, as all new ones.
-    classic = bool(known) and _member(known[0].value, "result", "uta") in (0, "0")
+    classic = bool(known) and member(known[0].value, "result", "uta") in (0, "0")
     kind = "SPOT" if classic else "UNIFIED"
     return [await ask("privateGetV5AccountWalletBalance", accountType=kind)]
 
 
 async def _htx_balances(ask: Ask, _known: Sequence[RawAnswer]) -> list[RawAnswer]:
     accounts = await ask("spotPrivateGetV1AccountAccounts")
-    account_id = _htx_spot_account(accounts.value)
+    account_id = htx_spot_account(accounts.value)
     if account_id is None:
         return [accounts]
     method = "spotPrivateGetV1AccountAccountsAccountIdBalance"
@@ -84,7 +83,7 @@ async def _htx_balances(ask: Ask, _known: Sequence[RawAnswer]) -> list[RawAnswer
 
 async def _htx_key_information(ask: Ask, api_key: str) -> list[RawAnswer]:
     user = await ask("spotPrivateGetV2UserUid")
-    uid = _digits(_member(user.value, "data"))
+    uid = digits(member(user.value, "data"))
     if uid is None:
         return [user]
     return [user, await ask("spotPrivateGetV2UserApiKey", uid=uid, accessKey=api_key)]
@@ -100,34 +99,12 @@ def _dry_run_by_symbol(method: str) -> DryRunOrder:
     return DryRunOrder(method, order, lambda value: isinstance(value, dict) and "code" not in value)
 
 
-def _htx_spot_account(value: Any) -> str | None:
-    accounts = _member(value, "data")
-    for account in accounts if isinstance(accounts, list) else ():
-        if _member(account, "type") == "spot":
-            return _digits(_member(account, "id"))
-    return None
-
-
-def _member(value: Any, *names: str) -> Any:
-    for name in names:
-        value = value.get(name) if isinstance(value, dict) else None
-    return value
-
-
-def _digits(value: Any) -> str | None:
-    # The number goes into a path or a query of the next call, so nothing else may be in it.
-    if isinstance(value, bool) or not isinstance(value, int | str):
-        return None
-    text = str(value)
-    return text if text.isascii() and text.isdigit() and len(text) <= _DIGITS_MAX else None
-
-
-_DIGITS_MAX = 20
-
 CCXT_PROFILES: dict[str, CcxtProfile] = {
     ExchangeId.BINANCE: CcxtProfile(
         live_origin="https://api.binance.com",
         balances=_balance_call("privateGetAccount"),
+        open_orders=order_calls.BINANCE,
+        market_names=market_names.BINANCE,
         key_information=_key_calls("sapiGetAccountApiRestrictions"),
         time=TimeCall("publicGetTime", ("serverTime",)),
         dry_run_order=_dry_run_by_symbol("privatePostOrderTest"),
@@ -135,12 +112,15 @@ CCXT_PROFILES: dict[str, CcxtProfile] = {
     ExchangeId.OKX: CcxtProfile(
         live_origin="https://www.okx.com",
         balances=_balance_call("privateGetAccountBalance"),
+        open_orders=order_calls.OKX,
         key_information=_key_calls("privateGetAccountConfig"),
         time=TimeCall("publicGetPublicTime", ("data", 0, "ts")),
     ),
     ExchangeId.BYBIT: CcxtProfile(
         live_origin="https://api.bybit.com",
         balances=_bybit_balances,
+        open_orders=order_calls.BYBIT,
+        market_names=market_names.BYBIT,
         key_information=_key_calls("privateGetV5UserQueryApi"),
         key_information_first=True,
         time=TimeCall("publicGetV5MarketTime", ("time",)),
@@ -148,12 +128,15 @@ CCXT_PROFILES: dict[str, CcxtProfile] = {
     ExchangeId.HTX: CcxtProfile(
         live_origin="https://api.huobi.pro",
         balances=_htx_balances,
+        open_orders=order_calls.HTX,
+        market_names=market_names.HTX,
         key_information=_htx_key_information,
     ),
     ExchangeId.KUCOIN: CcxtProfile(
         live_origin="https://api.kucoin.com",
         # Without a type: an account on the high-frequency engine looks empty under "trade".
         balances=_balance_call("privateGetAccounts"),
+        open_orders=order_calls.KUCOIN,
         key_information=_key_calls("privateGetUserApiKey"),
         time=TimeCall("publicGetTimestamp", ("data",)),
         dry_run_order=DryRunOrder(
@@ -165,24 +148,29 @@ CCXT_PROFILES: dict[str, CcxtProfile] = {
                 "type": "market",
                 "funds": "20",
             },
-            lambda value: _member(value, "code") == "200000",
+            lambda value: member(value, "code") == "200000",
         ),
     ),
     ExchangeId.GATE: CcxtProfile(
         live_origin="https://api.gateio.ws",
         balances=_balance_call("privateSpotGetAccounts"),
+        open_orders=order_calls.GATE,
         # The second is for main accounts only; refused, the rights stay unknown.
         key_information=_key_calls("privateAccountGetDetail", "privateAccountGetMainKeys"),
     ),
     ExchangeId.BITGET: CcxtProfile(
         live_origin="https://api.bitget.com",
         balances=_balance_call("privateSpotGetV2SpotAccountAssets"),
+        open_orders=order_calls.BITGET,
+        market_names=market_names.BITGET,
         key_information=_key_calls("privateSpotGetV2SpotAccountInfo"),
         time=TimeCall("publicCommonGetV2PublicTime", ("data", "serverTime")),
     ),
     ExchangeId.MEXC: CcxtProfile(
         live_origin="https://api.mexc.com",
         balances=_balance_call("spotPrivateGetAccount"),
+        open_orders=order_calls.MEXC,
+        market_names=market_names.MEXC,
         key_information=_mexc_key_information,
         time=TimeCall("spotPublicGetTime", ("serverTime",)),
         dry_run_order=_dry_run_by_symbol("spotPrivatePostOrderTest"),

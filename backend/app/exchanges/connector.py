@@ -9,9 +9,9 @@ The same request is made here through CCXT's implicit method, without the detour
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, TypeVar
 
 import yarl
 
@@ -28,7 +28,8 @@ from backend.app.exchanges.ccxt_client import CcxtClients
 from backend.app.exchanges.ccxt_profiles import CCXT_PROFILES
 from backend.app.exchanges.exchange_clock import ExchangeClocks
 from backend.app.exchanges.inquiry import Inquiry
-from backend.app.exchanges.key_information import Balance, KeyInformation
+from backend.app.exchanges.key_information import Balance, KeyInformation, OpenOrders
+from backend.app.exchanges.market_names import MarketNames
 from backend.app.exchanges.outbound import Outbound, OutboundLimits
 from backend.app.exchanges.raw_answer import RawAnswer
 from backend.app.exchanges.reasons import PASSING, Reason, Refusal, Standing
@@ -40,6 +41,9 @@ from backend.app.exchanges.wire import SigningKeys
 __all__ = ["Connector", "ConnectorSettings", "ExchangeKeys", "Verification", "allowed_origins"]
 
 _TOO_LATE: Final = Refusal(Reason.EXCHANGE_UNAVAILABLE)
+_RETRY_AFTER_SECONDS: Final = 30
+
+_Told = TypeVar("_Told")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,7 @@ class Connector:
         self._clock = clock
         self._monotonic = monotonic
         self._clocks = ExchangeClocks(monotonic)
+        self._names = MarketNames(monotonic)
 
     async def verify(self, exchange: str, keys: ExchangeKeys) -> Verification:
         """Ask an exchange for a key's balance and rights. An exchange's misbehaviour never raises.
@@ -108,20 +113,45 @@ class Connector:
             ExchangeThrottled: the exchange asks us to slow down.
             CredentialRefused: the exchange refused the key.
         """
-        asked, signing_keys = resolve(exchange), keys.reveal()
-        try:
-            async with asyncio.timeout(self._question_seconds):
-                inquiry = await self._inquire(asked, signing_keys)
-                balances, refusal = await inquiry.balances()
-        except TimeoutError:
-            balances, refusal = (), _TOO_LATE
-        if refusal is not None:
-            raise _as_error(asked, _without_keys(refusal, signing_keys))
-        return balances
+
+        async def ask(inquiry: Inquiry) -> tuple[tuple[Balance, ...], Refusal | None]:
+            if not CCXT_PROFILES[resolve(exchange)].key_information_first:
+                return await inquiry.balances()
+            about_key, _ = await inquiry.ask_key(keys.api_key)
+            return await inquiry.balances(about_key)
+
+        return await self._told(exchange, keys, ask)
+
+    async def open_orders(self, exchange: str, keys: ExchangeKeys) -> OpenOrders:
+        """Return the spot orders of an account that rest in a book, oldest first.
+
+        Raises:
+            ExchangeUnknown: the name is none of the eight.
+            ExchangeUnreachable: no verdict on the key; asking again later is right.
+            ExchangeThrottled: the exchange asks us to slow down.
+            CredentialRefused: the exchange refused the key.
+        """
+        return await self._told(exchange, keys, Inquiry.open_orders)
 
     async def close(self) -> None:
         """Close every connection."""
         await self._outbound.close()
+
+    async def _told(
+        self,
+        exchange: str,
+        keys: ExchangeKeys,
+        ask: Callable[[Inquiry], Awaitable[tuple[_Told, Refusal | None]]],
+    ) -> _Told:
+        asked, signing_keys = resolve(exchange), keys.reveal()
+        try:
+            async with asyncio.timeout(self._question_seconds):
+                told, refusal = await ask(await self._inquire(asked, signing_keys))
+        except TimeoutError:
+            raise _as_error(asked, _TOO_LATE) from None
+        if refusal is not None:
+            raise _as_error(asked, _without_keys(refusal, signing_keys))
+        return told
 
     async def _verify(self, exchange: str, keys: SigningKeys) -> Verification:
         inquiry = await self._inquire(exchange, keys)
@@ -159,7 +189,13 @@ class Connector:
     async def _inquire(self, exchange: str, keys: SigningKeys) -> Inquiry:
         signer = await self._clients.signer(exchange, keys)
         return Inquiry(
-            exchange, signer, self._outbound, self._clock, self._monotonic, clocks=self._clocks
+            exchange,
+            signer,
+            self._outbound,
+            self._clock,
+            self._monotonic,
+            clocks=self._clocks,
+            names=self._names,
         )
 
 
@@ -205,11 +241,16 @@ def _without_keys(refusal: Refusal, keys: SigningKeys) -> Refusal:
 
 
 def _as_error(exchange: str, refusal: Refusal) -> StrongroomError:
-    kind: type[StrongroomError] = CredentialRefused
-    if refusal.standing is Standing.NO_VERDICT:
-        throttled = refusal.reason is Reason.RATE_LIMITED
-        kind = ExchangeThrottled if throttled else ExchangeUnreachable
-    return kind(
-        f"{sentence(refusal.reason)} {advice(exchange, refusal.reason, refusal.seen_address)}",
-        facts={"exchange_name": exchange, "reason": refusal.reason},
-    )
+    said, steps = sentence(refusal.reason), advice(exchange, refusal.reason, refusal.seen_address)
+    facts = {
+        "exchange_name": exchange,
+        "reason": refusal.reason,
+        "advice": steps,
+        "exchange_code": refusal.code,
+    }
+    if refusal.standing is not Standing.NO_VERDICT:
+        about_key = {"standing": refusal.standing, "seen_address": refusal.seen_address}
+        return CredentialRefused(f"{said} {steps}", facts=facts | about_key)
+    throttled = refusal.reason is Reason.RATE_LIMITED
+    kind = ExchangeThrottled if throttled else ExchangeUnreachable
+    return kind(f"{said} {steps}", facts=facts, retry_after_seconds=_RETRY_AFTER_SECONDS)

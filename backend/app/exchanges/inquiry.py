@@ -1,6 +1,8 @@
 """One conversation with one exchange about one key: the calls, and a note of each."""
 
+import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Final
@@ -11,7 +13,8 @@ from backend.app.exchanges.ccxt_client import CcxtSigner
 from backend.app.exchanges.ccxt_profiles import CCXT_PROFILES
 from backend.app.exchanges.dialects.base import NotTheExchange
 from backend.app.exchanges.exchange_clock import ExchangeClocks
-from backend.app.exchanges.key_information import Balance, KeyInformation
+from backend.app.exchanges.key_information import Balance, KeyInformation, OpenOrder, OpenOrders
+from backend.app.exchanges.market_names import ASK_SECONDS_MAX, MarketNames, NamesCall
 from backend.app.exchanges.outbound import Fault, NoAnswer, Outbound, OutboundAnswer
 from backend.app.exchanges.raw_answer import RawAnswer
 from backend.app.exchanges.reasons import Reason, Refusal
@@ -39,6 +42,7 @@ class Inquiry:
         monotonic: Callable[[], float],
         *,
         clocks: ExchangeClocks,
+        names: MarketNames,
     ) -> None:
         self._exchange = exchange
         self._profile = CCXT_PROFILES[exchange]
@@ -47,6 +51,7 @@ class Inquiry:
         self._clock = clock
         self._monotonic = monotonic
         self._clocks = clocks
+        self._names = names
         self._date_offset_ms: int | None = None
         self.evidence: list[CallEvidence] = []
 
@@ -73,6 +78,22 @@ class Inquiry:
         except NotTheExchange:
             pass
         return (), self._refusal(answers)
+
+    async def open_orders(self) -> tuple[OpenOrders, Refusal | None]:
+        """Return the open orders, or why there are none to show."""
+        none = OpenOrders((), is_complete=False)
+        try:
+            told = await self._profile.open_orders(self._ask)
+        except NoAnswer as silence:
+            return none, _no_verdict(silence.fault)
+        try:
+            if all(answer.accepted for answer in told.answers):
+                values = [answer.value for answer in told.answers]
+                read = dialect(self._exchange).read_open_orders(values)
+                return OpenOrders(await self._with_symbols(read), told.is_complete), None
+        except NotTheExchange:
+            pass
+        return none, self._refusal(told.answers)
 
     async def ask_key(self, api_key: str) -> tuple[list[RawAnswer], Refusal | None]:
         """Return what the exchange said about the key, or why it said nothing."""
@@ -124,6 +145,28 @@ class Inquiry:
         if answer.accepted and tried.passed(answer.value):
             return Known.YES
         return Known.NO if self._refusal([answer]).reason in _NOT_ALLOWED else Known.UNKNOWN
+
+    async def _with_symbols(self, orders: tuple[OpenOrder, ...]) -> tuple[OpenOrder, ...]:
+        call = self._profile.market_names
+        if call is None:
+            return orders
+        unknown = self._names.unknown(self._exchange, {order.instrument for order in orders})
+        if unknown:
+            await self._ask_names(call, unknown)
+        return tuple(
+            replace(order, symbol=self._names.symbol(self._exchange, order.instrument))
+            for order in orders
+        )
+
+    async def _ask_names(self, call: NamesCall, unknown: Sequence[str]) -> None:
+        try:
+            async with asyncio.timeout(ASK_SECONDS_MAX):
+                answer = await self._ask(call.method, **call.asks(unknown))
+        except (NoAnswer, TimeoutError):
+            return
+        told = call.read(answer.value) if answer.accepted else {}
+        if told:
+            self._names.keep(self._exchange, unknown, told)
 
     async def _ask(self, method: str, **params: str) -> RawAnswer:
         at, started = self._clock(), self._monotonic()

@@ -39,3 +39,37 @@ class Balance:
     def total(self) -> Decimal:
         """Available and locked together."""
         return self.available + self.locked
+
+
+@dataclass(frozen=True, slots=True)
+class OpenOrder:
+    """An order that rests in a book. Amounts are in the base asset, finite and not negative.
+
+    `instrument` is the exchange's own name of the market. `symbol` is BASE/QUOTE, or None where
+    nobody told which part of the name is which. `order_type` is the exchange's own word. An order
+    without a limit has no price.
+    """
+
+    order_id: str
+    client_order_id: str | None
+    instrument: str
+    symbol: str | None
+    side: str
+    order_type: str
+    price: Decimal | None
+    amount: Decimal
+    filled: Decimal
+    created_at: datetime | None
+
+    @property
+    def remaining(self) -> Decimal:
+        """What is still to be filled."""
+        return self.amount - self.filled
+
+
+@dataclass(frozen=True, slots=True)
+class OpenOrders:
+    """The open orders of an account; not complete where there were more than are asked for."""
+
+    orders: tuple[OpenOrder, ...]
+    is_complete: bool

@@ -13,6 +13,7 @@ from backend.app.clock import utc_now
 from backend.app.exchanges.ccxt_client import CcxtClients, CcxtSigner
 from backend.app.exchanges.exchange_clock import ExchangeClocks
 from backend.app.exchanges.inquiry import Inquiry
+from backend.app.exchanges.market_names import MarketNames
 from backend.app.exchanges.outbound import OutboundAnswer, OutboundRequest
 from backend.app.exchanges.registry import SUPPORTED
 from backend.app.exchanges.wire import SigningKeys
@@ -80,7 +81,15 @@ def test_no_answer_is_too_strange_to_be_read(exchange: str) -> None:
     def read(status: int, body: bytes) -> None:
         far_end = _MadeUp(status, body)
         clocks = ExchangeClocks(time.monotonic)
-        inquiry = Inquiry(exchange, signer, far_end, utc_now, time.monotonic, clocks=clocks)
+        inquiry = Inquiry(
+            exchange,
+            signer,
+            far_end,
+            utc_now,
+            time.monotonic,
+            clocks=clocks,
+            names=MarketNames(time.monotonic),
+        )
 
         balances, refusal, information, unread = asyncio.run(_ask(inquiry))
 

@@ -192,6 +192,10 @@ def _hf_open_orders(call: Call) -> Any:
     return data([_hf_order(order) for order in _caller_orders(call)])
 
 
+def _hf_symbols(call: Call) -> Any:
+    return data({"symbols": sorted({NAMES.name(order.market) for order in _caller_orders(call)})})
+
+
 def _caller_orders(call: Call) -> Sequence[Order]:
     market = _asked_market(call)
     return call.world.open_orders(call.account_id, market.symbol if market else None)
@@ -265,6 +269,7 @@ _HANDLERS: Final[Mapping[tuple[str, str], Handler]] = {
     ("GET", "/api/v1/orders/{order_id}"): _one,
     ("DELETE", "/api/v1/orders/{order_id}"): _cancel,
     ("GET", "/api/v1/hf/orders/active"): _hf_open_orders,
+    ("GET", "/api/v1/hf/orders/active/symbols"): _hf_symbols,
     ("GET", "/api/v1/hf/orders/done"): _hf_done_orders,
     ("GET", "/api/v1/hf/orders/client-order/{client_id}"): _hf_by_client_id,
     ("POST", "/api/v1/hf/orders"): _hf_place,

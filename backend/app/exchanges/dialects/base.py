@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from backend.app.exchanges.key_information import Balance, KeyInformation
+from backend.app.exchanges.key_information import Balance, KeyInformation, OpenOrder
 from backend.app.exchanges.reasons import Reason, Refusal
 from backend.app.exchanges.wire import Right, SigningKeys, WireAnswer, WireRequest
 
@@ -72,6 +72,14 @@ class Dialect(ABC):
         Raises:
             NotTheExchange: the success marker is missing, or an amount is not a finite,
                 non-negative number.
+        """
+
+    @abstractmethod
+    def read_open_orders(self, answers: Sequence[Any]) -> tuple[OpenOrder, ...]:
+        """Read the open spot orders from the parsed JSON answers of their calls, in order.
+
+        Raises:
+            NotTheExchange: the success marker is missing, or an order is not told as documented.
         """
 
     @abstractmethod

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from backend.app.enums import Known
 from backend.app.exchanges.dialects.base import Dialect, NotTheExchange
+from backend.app.exchanges.dialects.open_orders import OrderForm, open_orders
 from backend.app.exchanges.dialects.paths import PathRights
 from backend.app.exchanges.dialects.reading import (
     amount_in,
@@ -40,7 +41,7 @@ from backend.app.exchanges.dialects.signing import (
     with_headers,
     without,
 )
-from backend.app.exchanges.key_information import Balance, KeyInformation
+from backend.app.exchanges.key_information import Balance, KeyInformation, OpenOrder
 from backend.app.exchanges.reasons import Reason, Refusal
 from backend.app.exchanges.wire import Right, SigningKeys, WireAnswer, WireRequest
 
@@ -188,6 +189,18 @@ _RIGHTS = PathRights(
     }
 )
 
+_ORDER = OrderForm(
+    order_id="orderId",
+    client_order_id="clientOrderId",
+    instrument="symbol",
+    side="side",
+    kind="type",
+    price="price",
+    amount="origQty",
+    filled="executedQty",
+    created_at="time",
+)
+
 
 class BinanceDialect(Dialect):
     """How Binance speaks."""
@@ -261,6 +274,10 @@ class BinanceDialect(Dialect):
             Balance(text_in(row, "asset"), amount_in(row, "free"), amount_in(row, "locked"))
             for row in objects_in(answer_at(answers, 0), "balances")
         )
+
+    def read_open_orders(self, answers: Sequence[Any]) -> tuple[OpenOrder, ...]:
+        """Read `GET /api/v3/openOrders`, a bare list."""
+        return open_orders(_ORDER.read(row) for row in objects_in(answer_at(answers, 0)))
 
     def read_key_information(self, answers: Sequence[Any], api_key: str) -> KeyInformation:
         """Read `GET /sapi/v1/account/apiRestrictions`. The allow list itself is not told."""

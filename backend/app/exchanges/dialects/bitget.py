@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from backend.app.enums import Known
 from backend.app.exchanges.dialects.base import Dialect, NotTheExchange
+from backend.app.exchanges.dialects.open_orders import OrderForm, open_orders, pages
 from backend.app.exchanges.dialects.paths import PathRights
 from backend.app.exchanges.dialects.reading import (
     amount_in,
@@ -42,7 +43,7 @@ from backend.app.exchanges.dialects.signing import (
     whole_number,
     with_headers,
 )
-from backend.app.exchanges.key_information import Balance, KeyInformation
+from backend.app.exchanges.key_information import Balance, KeyInformation, OpenOrder
 from backend.app.exchanges.reasons import Reason, Refusal
 from backend.app.exchanges.wire import Right, SigningKeys, WireAnswer, WireRequest
 
@@ -197,6 +198,19 @@ _RIGHTS = PathRights(
     }
 )
 
+# In this list alone `priceAvg` is the limit price.
+_ORDER = OrderForm(
+    order_id="orderId",
+    client_order_id="clientOid",
+    instrument="symbol",
+    side="side",
+    kind="orderType",
+    price="priceAvg",
+    amount="size",
+    filled="baseVolume",
+    created_at="cTime",
+)
+
 
 class BitgetDialect(Dialect):
     """How Bitget speaks."""
@@ -266,6 +280,12 @@ class BitgetDialect(Dialect):
                 optional_amount_in(row, "frozen") + optional_amount_in(row, "locked"),
             )
             for row in objects_in(_data(answer_at(answers, 0)))
+        )
+
+    def read_open_orders(self, answers: Sequence[Any]) -> tuple[OpenOrder, ...]:
+        """Read the pages of `/api/v2/spot/trade/unfilled-orders`."""
+        return open_orders(
+            _ORDER.read(row) for answer in pages(answers) for row in objects_in(_data(answer))
         )
 
     def read_key_information(self, answers: Sequence[Any], api_key: str) -> KeyInformation:

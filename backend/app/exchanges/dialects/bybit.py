@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from backend.app.enums import Known
 from backend.app.exchanges.dialects.base import Dialect, NotTheExchange
+from backend.app.exchanges.dialects.open_orders import OrderForm, open_orders, pages
 from backend.app.exchanges.dialects.paths import PathRights
 from backend.app.exchanges.dialects.reading import (
     amount_in,
@@ -38,7 +39,7 @@ from backend.app.exchanges.dialects.signing import (
     whole_number,
     with_headers,
 )
-from backend.app.exchanges.key_information import Balance, KeyInformation
+from backend.app.exchanges.key_information import Balance, KeyInformation, OpenOrder
 from backend.app.exchanges.reasons import Reason, Refusal
 from backend.app.exchanges.wire import Right, SigningKeys, WireAnswer, WireRequest
 
@@ -153,6 +154,18 @@ _RIGHTS = PathRights(
     }
 )
 
+_ORDER = OrderForm(
+    order_id="orderId",
+    client_order_id="orderLinkId",
+    instrument="symbol",
+    side="side",
+    kind="orderType",
+    price="price",
+    amount="qty",
+    filled="cumExecQty",
+    created_at="createdTime",
+)
+
 
 class BybitDialect(Dialect):
     """How Bybit speaks."""
@@ -225,6 +238,14 @@ class BybitDialect(Dialect):
         accounts = objects_in(_result(answer_at(answers, 0)), "list")
         return balances(
             _balance(row) for account in accounts for row in objects_in(account, "coin")
+        )
+
+    def read_open_orders(self, answers: Sequence[Any]) -> tuple[OpenOrder, ...]:
+        """Read the pages of `GET /v5/order/realtime`."""
+        return open_orders(
+            _ORDER.read(row)
+            for answer in pages(answers)
+            for row in objects_in(_result(answer), "list")
         )
 
     def read_key_information(self, answers: Sequence[Any], api_key: str) -> KeyInformation:

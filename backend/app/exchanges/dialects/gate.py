@@ -9,7 +9,8 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from backend.app.enums import Known
-from backend.app.exchanges.dialects.base import Dialect
+from backend.app.exchanges.dialects.base import Dialect, NotTheExchange
+from backend.app.exchanges.dialects.open_orders import OrderForm, open_orders, pages
 from backend.app.exchanges.dialects.paths import PathRights
 from backend.app.exchanges.dialects.reading import (
     amount_in,
@@ -19,6 +20,7 @@ from backend.app.exchanges.dialects.reading import (
     known,
     object_in,
     objects_in,
+    optional_text_in,
     text_in,
     texts_in,
     whole_in,
@@ -40,7 +42,7 @@ from backend.app.exchanges.dialects.signing import (
     whole_number,
     with_headers,
 )
-from backend.app.exchanges.key_information import Balance, KeyInformation
+from backend.app.exchanges.key_information import Balance, KeyInformation, OpenOrder
 from backend.app.exchanges.reasons import Reason, Refusal
 from backend.app.exchanges.wire import Right, SigningKeys, WireAnswer, WireRequest
 
@@ -172,6 +174,20 @@ _RIGHTS = PathRights(
     }
 )
 
+_ORDER = OrderForm(
+    order_id="id",
+    client_order_id="client",
+    instrument="currency_pair",
+    side="side",
+    kind="type",
+    price="price",
+    amount="amount",
+    filled="filled",
+    created_at="create_time_ms",
+    separator="_",
+)
+_OWN_ID = "t-"
+
 
 class GateDialect(Dialect):
     """How Gate speaks."""
@@ -238,6 +254,15 @@ class GateDialect(Dialect):
             for row in objects_in(answer_at(answers, 0))
         )
 
+    def read_open_orders(self, answers: Sequence[Any]) -> tuple[OpenOrder, ...]:
+        """Read the pages of `/api/v4/spot/open_orders`, each a list of pairs with their orders."""
+        return open_orders(
+            _ORDER.read(_told_order(row))
+            for answer in pages(answers)
+            for pair in objects_in(answer)
+            for row in objects_in(pair, "orders")
+        )
+
     def read_key_information(self, answers: Sequence[Any], api_key: str) -> KeyInformation:
         """Read `/api/v4/account/detail`, and the rights from `/api/v4/account/main_keys`.
 
@@ -299,3 +324,13 @@ def _with_rights(about: KeyInformation, row: dict[str, Any]) -> KeyInformation:
         can_transfer=can_transfer,
         can_withdraw=Known.NO if can_transfer is Known.NO else Known.UNKNOWN,
     )
+
+
+def _told_order(row: dict[str, Any]) -> dict[str, Any]:
+    amount, left = amount_in(row, "amount"), amount_in(row, "left")
+    if left > amount:
+        raise NotTheExchange
+    # Without its prefix, the text says by which door the order came, and is nobody's id.
+    text = optional_text_in(row, "text") or ""
+    own = text if text.startswith(_OWN_ID) else None
+    return {**row, "filled": amount - left, "client": own}

@@ -11,6 +11,7 @@ from http import HTTPStatus
 from typing import Any, ClassVar
 
 from backend.app.exchanges.dialects.base import Dialect, NotTheExchange
+from backend.app.exchanges.dialects.open_orders import OrderForm, open_orders, pages
 from backend.app.exchanges.dialects.paths import PathRights
 from backend.app.exchanges.dialects.reading import (
     amount_in,
@@ -44,7 +45,7 @@ from backend.app.exchanges.dialects.signing import (
     with_headers,
     without,
 )
-from backend.app.exchanges.key_information import Balance, KeyInformation
+from backend.app.exchanges.key_information import Balance, KeyInformation, OpenOrder
 from backend.app.exchanges.reasons import Reason, Refusal
 from backend.app.exchanges.wire import Right, SigningKeys, WireAnswer, WireRequest
 
@@ -202,6 +203,18 @@ _RIGHTS = PathRights(
     }
 )
 
+_ORDER = OrderForm(
+    order_id="id",
+    client_order_id="client-order-id",
+    instrument="symbol",
+    side="side",
+    kind="kind",
+    price="price",
+    amount="amount",
+    filled="filled-amount",
+    created_at="created-at",
+)
+
 
 class HtxDialect(Dialect):
     """How HTX speaks."""
@@ -273,6 +286,15 @@ class HtxDialect(Dialect):
         rows = objects_in(object_in(_ok(answer_at(answers, 1)), "data"), "list")
         return balances(_balance(row) for row in rows if row.get("type") in ("trade", "frozen"))
 
+    def read_open_orders(self, answers: Sequence[Any]) -> tuple[OpenOrder, ...]:
+        """Read `GET /v1/account/accounts` and the pages of `GET /v1/order/openOrders`."""
+        objects_in(_ok(answer_at(answers, 0)), "data")
+        return open_orders(
+            _ORDER.read(_with_side(row))
+            for answer in pages(answers[1:])
+            for row in objects_in(_ok(answer), "data")
+        )
+
     def read_key_information(self, answers: Sequence[Any], api_key: str) -> KeyInformation:
         """Read `GET /v2/user/uid` and `GET /v2/user/api-key`.
 
@@ -343,3 +365,9 @@ def _remaining_days(told: dict[str, Any]) -> int | None:
         return None
     days = whole_in(told, "validDays")
     return days if days >= 0 else None
+
+
+def _with_side(row: dict[str, Any]) -> dict[str, Any]:
+    # HTX puts both into one word: buy-limit, sell-limit-maker.
+    side, _, kind = text_in(row, "type").partition("-")
+    return {**row, "side": side, "kind": kind}

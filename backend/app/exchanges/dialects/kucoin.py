@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from backend.app.enums import Known
 from backend.app.exchanges.dialects.base import Dialect, NotTheExchange
+from backend.app.exchanges.dialects.open_orders import OrderForm, open_orders, pages
 from backend.app.exchanges.dialects.paths import PathRights
 from backend.app.exchanges.dialects.reading import (
     amount_in,
@@ -21,6 +22,7 @@ from backend.app.exchanges.dialects.reading import (
     objects_in,
     optional_text_in,
     text_in,
+    texts_in,
     words_in,
 )
 from backend.app.exchanges.dialects.refusing import (
@@ -40,7 +42,7 @@ from backend.app.exchanges.dialects.signing import (
     whole_number,
     with_headers,
 )
-from backend.app.exchanges.key_information import Balance, KeyInformation
+from backend.app.exchanges.key_information import Balance, KeyInformation, OpenOrder
 from backend.app.exchanges.reasons import Reason, Refusal
 from backend.app.exchanges.wire import Right, SigningKeys, WireAnswer, WireRequest
 
@@ -248,6 +250,19 @@ _RIGHTS = PathRights(
     }
 )
 
+_ORDER = OrderForm(
+    order_id="id",
+    client_order_id="clientOid",
+    instrument="symbol",
+    side="side",
+    kind="type",
+    price="price",
+    amount="size",
+    filled="dealSize",
+    created_at="createdAt",
+    separator="-",
+)
+
 
 class KucoinDialect(Dialect):
     """How KuCoin speaks."""
@@ -319,6 +334,12 @@ class KucoinDialect(Dialect):
             if row.get("type") in _SPOT_ACCOUNT_TYPES
         )
 
+    def read_open_orders(self, answers: Sequence[Any]) -> tuple[OpenOrder, ...]:
+        """Read the open orders of both engines: pages of the older, lists of the newer."""
+        return open_orders(
+            _ORDER.read(row) for answer in pages(answers) for row in _order_rows(_data(answer))
+        )
+
     def read_key_information(self, answers: Sequence[Any], api_key: str) -> KeyInformation:
         """Read `/api/v1/user/api-key`. KuCoin tells no end date."""
         answer = answer_at(answers, 0)
@@ -361,3 +382,15 @@ def _data(answer: Any) -> Any:
     if envelope.get("code") != _SUCCESS[0]:
         raise NotTheExchange
     return envelope.get("data")
+
+
+def _order_rows(data: Any) -> list[dict[str, Any]]:
+    if isinstance(data, list):
+        return objects_in(data)
+    told = object_in(data)
+    if "symbols" in told:
+        # Only says for which markets the newer engine was asked next.
+        texts_in(told, "symbols")
+        return []
+    # A page without a single order has null for its items.
+    return [] if told.get("items", data) is None else objects_in(told, "items")

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from backend.app.enums import Known
 from backend.app.exchanges.dialects.base import Dialect, NotTheExchange
+from backend.app.exchanges.dialects.open_orders import OrderForm, open_orders, pages
 from backend.app.exchanges.dialects.paths import PathRights
 from backend.app.exchanges.dialects.reading import (
     answer_at,
@@ -38,7 +39,7 @@ from backend.app.exchanges.dialects.signing import (
     same,
     with_headers,
 )
-from backend.app.exchanges.key_information import Balance, KeyInformation
+from backend.app.exchanges.key_information import Balance, KeyInformation, OpenOrder
 from backend.app.exchanges.reasons import Reason, Refusal
 from backend.app.exchanges.wire import Right, SigningKeys, WireAnswer, WireRequest
 
@@ -183,6 +184,19 @@ _RIGHTS = PathRights(
     }
 )
 
+_ORDER = OrderForm(
+    order_id="ordId",
+    client_order_id="clOrdId",
+    instrument="instId",
+    side="side",
+    kind="ordType",
+    price="px",
+    amount="sz",
+    filled="accFillSz",
+    created_at="cTime",
+    separator="-",
+)
+
 
 class OkxDialect(Dialect):
     """How OKX speaks."""
@@ -252,6 +266,10 @@ class OkxDialect(Dialect):
             for row in objects_in(_first(answer_at(answers, 0)), "details")
         )
 
+    def read_open_orders(self, answers: Sequence[Any]) -> tuple[OpenOrder, ...]:
+        """Read the pages of `GET /api/v5/trade/orders-pending`."""
+        return open_orders(_ORDER.read(row) for answer in pages(answers) for row in _rows(answer))
+
     def read_key_information(self, answers: Sequence[Any], api_key: str) -> KeyInformation:
         """Read `GET /api/v5/account/config`. A trade right moves funds between own accounts."""
         if answer_at(answers, 0) is None:
@@ -288,9 +306,13 @@ def _failed_item(data: Any) -> tuple[str, str] | None:
 
 
 def _first(answer: Any) -> dict[str, Any]:
-    if object_in(answer).get("code") != "0":
-        raise NotTheExchange
-    items = objects_in(answer, "data")
+    items = _rows(answer)
     if not items:
         raise NotTheExchange
     return items[0]
+
+
+def _rows(answer: Any) -> list[dict[str, Any]]:
+    if object_in(answer).get("code") != "0":
+        raise NotTheExchange
+    return objects_in(answer, "data")

@@ -74,7 +74,7 @@ def optional_text_in(value: dict[str, Any], name: str) -> str | None:
     """Return a text under this name, or None where it is absent, null or empty.
 
     Raises:
-        NotTheExchange: too long or of another kind.
+        NotTheExchange: too long, not printable or of another kind.
     """
     found = value.get(name)
     if found is None or found == "":
@@ -83,7 +83,8 @@ def optional_text_in(value: dict[str, Any], name: str) -> str | None:
         raise NotTheExchange
     if isinstance(found, int):
         return str(whole_in(value, name))
-    if len(found) > _TEXT_MAX_CHARACTERS:
+    # Half a surrogate pair or a NUL is valid JSON, and fits into no answer and no database.
+    if len(found) > _TEXT_MAX_CHARACTERS or not found.isprintable():
         raise NotTheExchange
     return found
 
