@@ -38,7 +38,7 @@ from backend.tests.support.fake_connector import FakeConnector
 from backend.tests.support.people import Person, person
 from backend.tests.support.settings import settings_for_tests
 
-CASES_PER_OPERATION = 350
+CASES_PER_OPERATION = 250
 CASES_MIN = 6_000
 _START_SECONDS_MAX = 20.0
 _CHECKS = [
