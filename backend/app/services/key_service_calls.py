@@ -51,10 +51,6 @@ class KeyServiceCalls:
         except TimeoutError:
             raise self._unavailable("does not answer in time") from None
 
-    def close(self) -> None:
-        """Let the threads go; one that still waits for an answer ends with it."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
-
     async def _ask_again(self, call: Callable[[], Answer]) -> Answer:
         for attempt in range(RETRIES_MAX + 1):
             if attempt:
