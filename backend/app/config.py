@@ -93,11 +93,12 @@ class AuthSettings(_Group):
 
 
 class ExchangeSettings(_Group):
-    """Which world exchange traffic goes to, and how long it may take."""
+    """Which world exchange traffic goes to, and how often stored keys are tried there."""
 
     exchange_mode: Environment = Environment.SANDBOX
     sandbox_url: str = "http://127.0.0.1:8200"
     sandbox_seed: SecretStr | None = None
+    credential_check_interval_hours: int = Field(default=24, ge=0, le=720)
 
     @field_validator("sandbox_url")
     @classmethod

@@ -1,7 +1,8 @@
 """Notices when one actor uses more credentials than anybody's work needs.
 
 Counted in this process, over the last minute. Whoever empties a vault uses each key once or twice;
-a program that trades uses a few, again and again.
+a program that trades uses a few, again and again. The house itself is not counted: its watch goes
+through all keys, within a budget of its own.
 """
 
 import time
@@ -10,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from backend.app.audit_record import Act, Actor, AuditRecord, Outcome
+from backend.app.audit_record import Act, Actor, ActorType, AuditRecord, Outcome
 
 WATCH_SECONDS: Final = 60.0
 CREDENTIALS_PER_ACTOR_MAX: Final = 50
@@ -30,6 +31,8 @@ class UseWatch:
     def note(self, record: AuditRecord) -> AuditRecord | None:
         """Count a use; when it is one too many, begin anew and return the alarm to record."""
         if record.act is not Act.CREDENTIAL_USED or record.object is None:
+            return None
+        if record.caller.actor.type is ActorType.SYSTEM:
             return None
         used = self._of(record.caller.actor)
         now = self._monotonic()

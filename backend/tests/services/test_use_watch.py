@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from backend.app.audit_record import (
+    SYSTEM,
     Act,
     Actor,
     ActorType,
@@ -77,6 +78,14 @@ def test_each_actor_is_counted_alone(watch: UseWatch) -> None:
     uses = [use(n, user=n % 2) for n in range(2 * CREDENTIALS_PER_ACTOR_MAX)]
 
     assert [watch.note(each) for each in uses] == [None] * len(uses)
+
+
+def test_the_house_may_go_through_all_keys(watch: UseWatch) -> None:
+    by_the_house = [
+        replace(use(number), caller=SYSTEM) for number in range(CREDENTIALS_PER_ACTOR_MAX + 1)
+    ]
+
+    assert [watch.note(each) for each in by_the_house] == [None] * len(by_the_house)
 
 
 def test_only_uses_count(watch: UseWatch) -> None:

@@ -24,6 +24,10 @@ def settings_for_tests(**exchange: Any) -> Settings:
         cache=CacheSettings(),
         vault=VaultSettings(encryption_key=SecretStr(CryptoService.generate_key())),
         auth=AuthSettings(jwt_secret=SecretStr(secrets.token_urlsafe(48)), secure_cookies=False),
-        exchange=ExchangeSettings(sandbox_seed=SecretStr(secrets.token_urlsafe(32)), **exchange),
+        exchange=ExchangeSettings(
+            sandbox_seed=SecretStr(secrets.token_urlsafe(32)),
+            # A test that wants the watch ticks one itself; elsewhere it would stir what is counted.
+            **{"credential_check_interval_hours": 0, **exchange},
+        ),
         server=ServerSettings(),
     )
