@@ -9,12 +9,14 @@ from typing import Final, Protocol
 from backend.app.clock import Clock
 from backend.app.enums import Environment, Known
 from backend.app.errors import ExchangeThrottled, ExchangeUnreachable, Unprocessable
-from backend.app.exchanges.key_information import Balance, KeyInformation
+from backend.app.exchanges.key_information import Balance, KeyInformation, OpenOrders
+from backend.app.exchanges.key_information import OpenOrder as RestingOrder
 from backend.app.exchanges.reasons import Reason, Standing
 from backend.app.exchanges.refusals import advice, sentence
 from backend.app.exchanges.registry import SUPPORTED, profile, resolve
 from backend.app.exchanges.verification import ExchangeKeys, Verification
 from backend.app.money import plain
+from backend.app.schemas.account_schemas import OpenOrder
 from backend.app.schemas.exchange_schemas import (
     AccountInfo,
     AssetBalance,
@@ -36,6 +38,9 @@ class ExchangeConnector(Protocol):
 
     async def balances(self, exchange: str, keys: ExchangeKeys) -> tuple[Balance, ...]:
         """Return the spot balances of the account behind a key pair."""
+
+    async def open_orders(self, exchange: str, keys: ExchangeKeys) -> OpenOrders:
+        """Return the open spot orders of the account behind a key pair."""
 
     async def close(self) -> None:
         """Let go of every connection."""
@@ -86,10 +91,24 @@ class ExchangeService:
         """Return the spot balances behind a key pair, as decimal strings.
 
         Raises:
+            CredentialRefused: the exchange refused the key.
             ExchangeUnreachable: no usable answer.
             ExchangeThrottled: the exchange asks us to slow down.
         """
         return [_asset(balance) for balance in await self._connector.balances(exchange, keys)]
+
+    async def get_open_orders(
+        self, exchange: str, keys: ExchangeKeys
+    ) -> tuple[list[OpenOrder], bool]:
+        """Return the open spot orders behind a key pair, and whether these are all.
+
+        Raises:
+            CredentialRefused: the exchange refused the key.
+            ExchangeUnreachable: no usable answer.
+            ExchangeThrottled: the exchange asks us to slow down.
+        """
+        told = await self._connector.open_orders(exchange, keys)
+        return [_order(order) for order in told.orders], told.is_complete
 
     def _verdict(self, exchange: str, found: Verification) -> Verdict:
         refusal, at = found.refusal, self._now()
@@ -172,4 +191,21 @@ def _asset(balance: Balance) -> AssetBalance:
         available=plain(balance.available),
         locked=plain(balance.locked),
         total=plain(balance.total),
+    )
+
+
+def _order(order: RestingOrder) -> OpenOrder:
+    return OpenOrder(
+        order_id=order.order_id,
+        client_order_id=order.client_order_id,
+        instrument=order.instrument,
+        symbol=order.symbol,
+        side=order.side,
+        type=order.order_type,
+        price=None if order.price is None else plain(order.price),
+        amount=plain(order.amount),
+        filled=plain(order.filled),
+        remaining=plain(order.remaining),
+        status="partially_filled" if order.filled else "open",
+        created_at=order.created_at,
     )

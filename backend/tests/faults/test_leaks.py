@@ -30,7 +30,7 @@ from backend.app.embedded import EmbeddedPostgres
 from backend.app.embedded.home import Home
 from backend.app.enums import Environment
 from backend.app.exchanges.connector import Connector, ConnectorSettings
-from backend.app.exchanges.key_information import Balance
+from backend.app.exchanges.key_information import Balance, OpenOrders
 from backend.app.exchanges.registry import SUPPORTED
 from backend.app.exchanges.verification import ExchangeKeys, Verification
 from backend.app.main import AppRole, create_app
@@ -68,6 +68,9 @@ class Exploding:
 
     async def balances(self, exchange: str, keys: ExchangeKeys) -> tuple[Balance, ...]:
         return await self._connector.balances(exchange, keys)
+
+    async def open_orders(self, exchange: str, keys: ExchangeKeys) -> OpenOrders:
+        return await self._connector.open_orders(exchange, keys)
 
     async def close(self) -> None:
         await self._connector.close()
