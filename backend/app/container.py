@@ -19,6 +19,7 @@ from backend.app.services.audit_service import AuditService
 from backend.app.services.audit_trail_service import AuditTrailService
 from backend.app.services.auth_service import AuthService
 from backend.app.services.cache_service import CacheService
+from backend.app.services.credential_list import CredentialList
 from backend.app.services.credential_service import CredentialService
 from backend.app.services.credential_vault import CredentialVault
 from backend.app.services.crypto_service import CryptoService
@@ -30,12 +31,15 @@ from backend.app.services.key_check import KeyCheck
 from backend.app.services.key_instances import KeyInstances, new_instance_name
 from backend.app.services.key_service import KeyService
 from backend.app.services.key_sources import build_key_ring
+from backend.app.services.key_switch import KeySwitch
 from backend.app.services.login_throttle import LoginThrottling
 from backend.app.services.notification_service import NotificationService
 from backend.app.services.passport_service import PassportService
 from backend.app.services.password_service import PasswordService
 from backend.app.services.profile_service import ProfileService
 from backend.app.services.redis_cache import RedisCache
+from backend.app.services.rotation_service import RotationService
+from backend.app.services.rotation_upkeep_service import RotationUpkeepService
 from backend.app.services.session_guard import SessionGuard
 from backend.app.services.token_service import TokenService
 from backend.app.services.user_service import UserService
@@ -43,6 +47,7 @@ from backend.app.workers.api_key_keeper import ApiKeyKeeper
 from backend.app.workers.anchor_keeper import AnchorKeeper
 from backend.app.workers.instance_reporter import InstanceReporter
 from backend.app.workers.login_sweeper import LoginSweeper
+from backend.app.workers.rotation_keeper import RotationKeeper
 from backend.app.workers.runner import WorkerRunner
 from backend.app.workers.session_listener import SessionListener
 
@@ -79,6 +84,7 @@ class Container:
                 InstanceReporter(self.database, self._key_instances),
                 self._anchors,
                 ApiKeyKeeper(self.database, self.guards.keys, clock),
+                RotationKeeper(self.rotation_upkeep),
             )
         )
 
@@ -171,15 +177,35 @@ class Container:
         self.exchange_list = ExchangeListService(
             self._cache, settings.cache.exchange_list_ttl_seconds
         )
+        vault = CredentialVault(self.database, self._crypto, self.audit, self.clock)
+        exchanges = ExchangeService(self._connector, environment, self.clock)
+        listed = CredentialList(
+            self.database, self._cache, settings.cache.credential_list_ttl_seconds
+        )
         self.credentials = CredentialService(
             database=self.database,
-            vault=CredentialVault(self.database, self._crypto, self.audit, self.clock),
-            exchanges=ExchangeService(self._connector, environment, self.clock),
-            cache=self._cache,
+            vault=vault,
+            exchanges=exchanges,
+            listed=listed,
             environment=environment,
-            list_ttl_seconds=settings.cache.credential_list_ttl_seconds,
             now=self.clock,
         )
+        switch = KeySwitch(
+            database=self.database,
+            vault=vault,
+            exchanges=exchanges,
+            listed=listed,
+            now=self.clock,
+        )
+        self.rotations = RotationService(
+            database=self.database,
+            vault=vault,
+            exchanges=exchanges,
+            switch=switch,
+            environment=environment,
+            now=self.clock,
+        )
+        self.rotation_upkeep = RotationUpkeepService(self.database, switch, environment, self.clock)
         self.passports = PassportService(self.database)
         self.notifications = NotificationService(self.database, self.clock)
 

@@ -58,6 +58,18 @@ class NotificationKind(StrEnum):
     KEY_DEACTIVATED = "key_deactivated"
     KEY_VALID_AGAIN = "key_valid_again"
     KEY_SHARED = "key_shared"
+    KEY_ROTATED = "key_rotated"
+    KEY_ROLLED_BACK = "key_rolled_back"
+    KEY_RESTORED = "key_restored"
+    KEY_VERSION_EXPIRED = "key_version_expired"
+
+
+class KeyState(StrEnum):
+    """Where a key pair of a credential stands in a rotation."""
+
+    PENDING = "pending"
+    CURRENT = "current"
+    PREVIOUS = "previous"
 
 
 class KeyScope(StrEnum):

@@ -206,25 +206,25 @@ class CredentialChanged(Conflict):
     title = "Credential changed meanwhile"
 
 
-class CredentialNotFound(NotFound):
-    """No such credential, or another user's."""
+class RotationPending(Conflict):
+    """A key pair waits already; it is tried again or dropped before another may come."""
 
-    slug = "credential-not-found"
-    title = "No such credential"
-
-
-class CredentialExists(Conflict):
-    """The same user has bound the same key of the same exchange already."""
-
-    slug = "credential-exists"
-    title = "This key is bound already"
+    slug = "rotation-pending"
+    title = "A rotation is pending"
 
 
-class CredentialChanged(Conflict):
-    """The credential was replaced or deleted while we were using it."""
+class RotationRightsSmaller(Conflict):
+    """The new key may do less than the one in use; `missing` says what. It stays pending."""
 
-    slug = "credential-changed"
-    title = "Credential changed meanwhile"
+    slug = "rotation-rights-smaller"
+    title = "The new key may do less"
+
+
+class KeyVersionNotFound(NotFound):
+    """No key pair of this credential is pending, or none is kept from before."""
+
+    slug = "key-version-not-found"
+    title = "No such key pair"
 
 
 class TooManyCredentials(Conflict):

@@ -21,6 +21,7 @@ from backend.app.routes import (
     notification_routes,
     passport_routes,
     profile_routes,
+    rotation_routes,
     user_routes,
 )
 from backend.app.routes.policy import refuse_undeclared_routes
@@ -43,6 +44,7 @@ _ROUTERS: dict[AppRole, tuple[APIRouter, ...]] = {
         api_key_routes.router,
         credential_routes.router,
         passport_routes.router,
+        rotation_routes.router,
         notification_routes.router,
         exchange_routes.router,
         audit_routes.router,

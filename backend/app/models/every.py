@@ -6,8 +6,11 @@ from backend.app.models.audit_event import AuditAnchor, AuditChainHead, AuditEve
 from backend.app.models.auth_session import AuthSession
 from backend.app.models.base import Base
 from backend.app.models.credential_check import CredentialCheck
+from backend.app.models.credential_key_version import CredentialKeyVersion
 from backend.app.models.dek import Dek
+from backend.app.models.instance_key import InstanceKey
 from backend.app.models.kek import Kek
+from backend.app.models.key_rewrap import KeyRewrap
 from backend.app.models.login_throttle import LoginThrottle
 from backend.app.models.notification_event import NotificationEvent
 from backend.app.models.refresh_token import RefreshToken
@@ -19,9 +22,12 @@ TABLES = (
     RefreshToken,
     LoginThrottle,
     Kek,
+    InstanceKey,
+    KeyRewrap,
     Dek,
     ApiCredential,
     CredentialCheck,
+    CredentialKeyVersion,
     NotificationEvent,
     ApiKey,
     ApiKeyNonce,

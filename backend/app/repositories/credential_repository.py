@@ -74,8 +74,10 @@ class CredentialRepository:
         )
         return counted or 0
 
-    async def holds(self, owner_id: int, exchange: str, api_key: str) -> bool:
-        """Say whether the owner has bound this very key."""
+    async def holds(
+        self, owner_id: int, exchange: str, api_key: str, besides: int | None = None
+    ) -> bool:
+        """Say whether the owner has bound this very key, `besides` one credential left aside."""
         return bool(
             await self._session.scalar(
                 select(
@@ -83,6 +85,7 @@ class CredentialRepository:
                         ApiCredential.user_id == owner_id,
                         ApiCredential.exchange_name == exchange,
                         ApiCredential.api_key == api_key,
+                        ApiCredential.id.is_distinct_from(besides),
                     )
                 )
             )

@@ -1,6 +1,6 @@
 """SQL for everything that is sealed, whoever's it is: for verification only. Nothing commits."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from backend.app.models.api_credential import ApiCredential
 from backend.app.models.api_key import ApiKey
+from backend.app.models.credential_key_version import CredentialKeyVersion
 
 _API_KEY_REV = 1
 
@@ -35,27 +36,13 @@ class SealedFieldRepository:
 
     async def under(self, dek_ids: Sequence[UUID]) -> list[SealedField]:
         """Return the fields that are sealed under these data keys."""
-        return [*await self._credentials(dek_ids), *await self._api_keys(dek_ids)]
-
-    async def _credentials(self, dek_ids: Sequence[UUID]) -> list[SealedField]:
-        found = await self._session.scalars(
+        in_use = await self._session.scalars(
             select(ApiCredential).where(ApiCredential.dek_id.in_(dek_ids))
         )
-        return [
-            SealedField(
-                dek_id=row.dek_id,
-                owner_id=row.user_id,
-                table=ApiCredential.__tablename__,
-                record_id=row.id,
-                record=str(row.id),
-                column=column,
-                rev=row.rev,
-                sealed=sealed,
-            )
-            for row in found
-            for column in ("encrypted_api_secret", "encrypted_passphrase")
-            if (sealed := getattr(row, column)) is not None
-        ]
+        beside = await self._session.scalars(
+            select(CredentialKeyVersion).where(CredentialKeyVersion.dek_id.in_(dek_ids))
+        )
+        return [*_fields_of(in_use), *_fields_of(beside), *await self._api_keys(dek_ids)]
 
     async def _api_keys(self, dek_ids: Sequence[UUID]) -> list[SealedField]:
         found = await self._session.scalars(select(ApiKey).where(ApiKey.dek_id.in_(dek_ids)))
@@ -74,3 +61,21 @@ class SealedFieldRepository:
             for row in found
             if row.sealed_signing_secret is not None and row.dek_id is not None
         ]
+
+
+def _fields_of(rows: Iterable[ApiCredential | CredentialKeyVersion]) -> list[SealedField]:
+    return [
+        SealedField(
+            dek_id=row.dek_id,
+            owner_id=row.user_id,
+            table=row.__tablename__,
+            record_id=row.id,
+            record=str(row.id),
+            column=column,
+            rev=row.rev,
+            sealed=sealed,
+        )
+        for row in rows
+        for column in ("encrypted_api_secret", "encrypted_passphrase")
+        if (sealed := getattr(row, column)) is not None
+    ]

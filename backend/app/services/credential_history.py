@@ -34,7 +34,7 @@ async def keep_first_check(
     await CredentialCheckRepository(session).add(_line(credential, verdict))
     if verdict.passport is not None:
         changes = changes_between(None, verdict.passport)
-        await _notify(session, credential, changes, verdict.checked_at)
+        await tell_owner(session, credential, changes, verdict.checked_at)
 
 
 async def keep_check(
@@ -54,7 +54,7 @@ async def keep_check(
     if news is not None:
         changes.append(Change(news, {"reason": verdict.reason, "code": verdict.exchange_code}))
     await CredentialRepository(session).stamp(held, values | _differing(held, standing))
-    await _notify(session, held, changes, verdict.checked_at)
+    await tell_owner(session, held, changes, verdict.checked_at)
     return news
 
 
@@ -117,9 +117,10 @@ def _line(credential: ApiCredential, verdict: Verdict) -> CredentialCheck:
     )
 
 
-async def _notify(
+async def tell_owner(
     session: AsyncSession, credential: ApiCredential, changes: Iterable[Change], at: datetime
 ) -> None:
+    """Write what the owner of a credential should know."""
     notifications = NotificationRepository(session)
     for change in changes:
         facts = {"exchange_name": credential.exchange_name, **change.facts}

@@ -11,7 +11,6 @@ from backend.app.database import Database
 from backend.app.enums import Environment
 from backend.app.errors import (
     CredentialExists,
-    CredentialOfOtherEnvironment,
     TooManyCredentials,
 )
 from backend.app.exchanges.reasons import Standing
@@ -20,19 +19,20 @@ from backend.app.models.api_credential import ApiCredential
 from backend.app.repositories.audit_repository import AuditRepository
 from backend.app.repositories.credential_repository import CredentialRepository
 from backend.app.repositories.dek_repository import DekRepository
+from backend.app.repositories.key_version_repository import KeyVersionRepository
 from backend.app.schemas.credential_schemas import (
     Credential,
     CredentialCreate,
     CredentialUpdate,
 )
 from backend.app.schemas.exchange_schemas import Verdict, VerifyRequest
-from backend.app.services.cache_service import CacheService
 from backend.app.services.credential_audit import shared, tried, written
 from backend.app.services.credential_history import (
     keep_check,
     keep_first_check,
     report_shared_key,
 )
+from backend.app.services.credential_list import CredentialList
 from backend.app.services.credential_rows import (
     changed_values,
     closed_keys,
@@ -40,9 +40,9 @@ from backend.app.services.credential_rows import (
     sealed_values,
     shown,
 )
-from backend.app.services.credential_vault import CredentialVault, SealedKeys
+from backend.app.services.credential_vault import CredentialVault, SealedKeys, keep_dek
 from backend.app.services.exchange_service import ExchangeService, require_verdict
-from backend.app.services.key_policy import require_acceptable
+from backend.app.services.key_policy import require_acceptable, require_environment
 
 CREDENTIALS_PER_USER_MAX: Final = 100
 _LIST: Final = TypeAdapter(list[Credential])
@@ -57,17 +57,15 @@ class CredentialService:
         database: Database,
         vault: CredentialVault,
         exchanges: ExchangeService,
-        cache: CacheService,
+        listed: CredentialList,
         environment: Environment,
-        list_ttl_seconds: int,
         now: Clock,
     ) -> None:
         self._database = database
         self._vault = vault
         self._exchanges = exchanges
-        self._cache = cache
+        self._list = listed
         self._environment = environment
-        self._list_ttl_seconds = list_ttl_seconds
         self._now = now
 
     async def create(self, owner_id: int, asked: CredentialCreate, caller: Caller) -> Credential:
@@ -95,11 +93,11 @@ class CredentialService:
             label=asked.label,
             **sealed_values(asked.api_key, sealed, verdict),
         )
-        async with self._database.transaction() as session:
+        async with self._list.transaction(owner_id) as session:
             stored = CredentialRepository(session)
             await stored.hold_owner(owner_id)
             await _refuse_if_full(stored, owner_id)
-            await self._add_dek(DekRepository(session), credential_id, sealed)
+            await keep_dek(session, sealed, self._now(), credential_id)
             await stored.add(credential)
             await self._keep_new_keys(
                 session,
@@ -109,7 +107,6 @@ class CredentialService:
                 sealed=sealed,
                 verdict=verdict,
             )
-        await self._forget_list(owner_id)
         return shown(credential)
 
     async def list_json(self, owner_id: int) -> bytes:
@@ -120,7 +117,7 @@ class CredentialService:
                 found = await CredentialRepository(session).list(owner_id)
             return _LIST.dump_json([shown(credential) for credential in found])
 
-        return await self._cache.through(_list_key(owner_id), self._list_ttl_seconds, load)
+        return await self._list.through(owner_id, load)
 
     async def get(self, owner_id: int, credential_id: int) -> Credential:
         """Return one credential.
@@ -150,7 +147,7 @@ class CredentialService:
         sealed = verdict = None
         of_keys: dict[str, Any] = {}
         if asked.changes_secrets:
-            self._refuse_other_environment(seen)
+            require_environment(seen.environment, self._environment)
             keys = await self._merged(seen, asked, caller)
             if asked.verify:
                 verdict = await self._accepted(seen.exchange_name, keys, asked)
@@ -159,12 +156,12 @@ class CredentialService:
             )
             of_keys = sealed_values(keys.api_key, sealed, verdict)
 
-        async with self._database.transaction() as session:
+        async with self._list.transaction(owner_id) as session:
             stored = CredentialRepository(session)
             held = await stored.hold(seen)
             if sealed is not None:
                 await DekRepository(session).shred(owner_id, seen.dek_id, self._now())
-                await self._add_dek(DekRepository(session), seen.id, sealed)
+                await keep_dek(session, sealed, self._now(), seen.id)
             changed = await stored.replace(seen, changed_values(held, asked, of_keys))
             await self._keep_new_keys(
                 session,
@@ -174,7 +171,6 @@ class CredentialService:
                 sealed=sealed,
                 verdict=verdict,
             )
-        await self._forget_list(owner_id)
         return shown(changed)
 
     async def delete(self, owner_id: int, credential_id: int, caller: Caller) -> None:
@@ -183,18 +179,23 @@ class CredentialService:
         Raises:
             CredentialNotFound: absent, or another user's.
         """
-        async with self._database.transaction() as session:
+        async with self._list.transaction(owner_id) as session:
+            at = self._now()
+            deks = DekRepository(session)
+            for version in await KeyVersionRepository(session).remove_all(owner_id, credential_id):
+                await deks.shred(owner_id, version.dek_id, at)
             removed = await CredentialRepository(session).delete(owner_id, credential_id)
-            await DekRepository(session).shred(owner_id, removed.dek_id, self._now())
+            await deks.shred(owner_id, removed.dek_id, at)
             await AuditRepository(session).append(
                 [
-                    written(act, removed, caller, self._now())
+                    written(act, removed, caller, at)
                     for act in (Act.CREDENTIAL_DELETED, Act.CREDENTIAL_SHREDDED)
                 ]
             )
-        await self._forget_list(owner_id)
 
-    async def verify(self, owner_id: int, credential_id: int, caller: Caller) -> Verdict:
+    async def verify(
+        self, owner_id: int, credential_id: int, caller: Caller, purpose: str = "verify"
+    ) -> Verdict:
         """Try a stored key at its exchange and remember when it last worked.
 
         Raises:
@@ -205,17 +206,16 @@ class CredentialService:
         """
         async with self._database.snapshot() as session:
             seen = await CredentialRepository(session).get(owner_id, credential_id)
-        self._refuse_other_environment(seen)
-        keys = await self._vault.open(seen, "verify", caller)
+        require_environment(seen.environment, self._environment)
+        keys = await self._vault.open(seen, purpose, caller)
 
         # No transaction is open here: the exchange may take seconds to answer.
         verdict = await self._exchanges.ask(seen.exchange_name, keys)
 
-        async with self._database.transaction() as session:
+        async with self._list.transaction(owner_id) as session:
             news = await keep_check(session, seen, verdict)
             if verdict.standing is not Standing.NO_VERDICT:
                 await AuditRepository(session).append(tried(seen, verdict, caller, news))
-        await self._forget_list(owner_id)
         return require_verdict(verdict)
 
     async def try_keys(self, asked: VerifyRequest) -> Verdict:
@@ -283,31 +283,7 @@ class CredentialService:
             passphrase=hidden(asked.passphrase) or stored.passphrase,
         )
 
-    async def _add_dek(self, deks: DekRepository, credential_id: int, sealed: SealedKeys) -> None:
-        await deks.add(
-            sealed.dek.owner_id,
-            dek_id=sealed.dek.dek_id,
-            kid=sealed.dek.kid,
-            wrapped=sealed.dek.wrapped,
-            kcv=sealed.dek.kcv,
-            at=self._now(),
-            credential_id=credential_id,
-        )
-
-    async def _forget_list(self, owner_id: int) -> None:
-        await self._cache.forget(_list_key(owner_id), self._list_ttl_seconds)
-
-    def _refuse_other_environment(self, seen: ApiCredential) -> None:
-        if seen.environment != self._environment:
-            raise CredentialOfOtherEnvironment(
-                f"This key belongs to {seen.environment}; this service reaches {self._environment}."
-            )
-
 
 async def _refuse_if_full(stored: CredentialRepository, owner_id: int) -> None:
     if await stored.count(owner_id) >= CREDENTIALS_PER_USER_MAX:
         raise TooManyCredentials(f"One user may hold {CREDENTIALS_PER_USER_MAX} credentials.")
-
-
-def _list_key(owner_id: int) -> str:
-    return f"credentials:{owner_id}"

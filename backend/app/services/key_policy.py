@@ -3,8 +3,12 @@
 A right to withdraw that the exchange does not tell is no reason to refuse: its passport says so.
 """
 
-from backend.app.enums import Known
-from backend.app.errors import CredentialRefused, KeyCanWithdraw
+from backend.app.enums import Environment, Known
+from backend.app.errors import (
+    CredentialOfOtherEnvironment,
+    CredentialRefused,
+    KeyCanWithdraw,
+)
 from backend.app.exchanges.withdrawal import withdrawal_advice
 from backend.app.schemas.exchange_schemas import Verdict
 
@@ -23,6 +27,18 @@ def require_acceptable(verdict: Verdict, allow_withdrawal: bool) -> None:
         raise KeyCanWithdraw(
             f"Nothing here needs the right to withdraw. {steps}",
             facts={"exchange_name": verdict.exchange_name, "advice": steps},
+        )
+
+
+def require_environment(bound_in: str, ours: Environment) -> None:
+    """Let a stored key pass that belongs to the world this service reaches.
+
+    Raises:
+        CredentialOfOtherEnvironment: it belongs to the other one.
+    """
+    if bound_in != ours:
+        raise CredentialOfOtherEnvironment(
+            f"This key belongs to {bound_in}; this service reaches {ours}."
         )
 
 

@@ -36,6 +36,20 @@ def says_less(after: Passport, before: Passport | None) -> bool:
     return before.unknown_because not in _NOT_ASKED
 
 
+def smaller_rights(before: Passport | None, after: Passport | None) -> list[dict[str, Any]]:
+    """Return the rights that were told of one key and are not told of its successor.
+
+    A right the exchange leaves open is not proved, so it counts as missing where it was told.
+    """
+    was = {right: getattr(before, right, Known.UNKNOWN) for right in _RIGHTS}
+    now = {right: getattr(after, right, Known.UNKNOWN) for right in _RIGHTS}
+    return [
+        {"right": right, "was": was[right], "now": now[right]}
+        for right in _RIGHTS
+        if was[right] is Known.YES and now[right] is not Known.YES
+    ]
+
+
 def _rights(before: Passport | None, after: Passport) -> Iterator[Change]:
     for right in _RIGHTS:
         was = getattr(before, right) if before is not None else Known.UNKNOWN

@@ -87,6 +87,11 @@ def _key_pair() -> dict[str, Any]:
     }
 
 
+def _rotation() -> dict[str, Any]:
+    pair = _key_pair()
+    return {"api_key": pair["api_key"], "api_secret": pair["api_secret"]}
+
+
 def _new_user() -> dict[str, Any]:
     name = f"new{next(_NUMBERS)}"
     return {"username": name, "email": f"{name}@example.com", "password": PASSWORD}
@@ -94,6 +99,7 @@ def _new_user() -> dict[str, Any]:
 
 # The exchange is away in this test; that the question got as far as it is what counts.
 _ASKED_THE_EXCHANGE: Final = frozenset({200, 503})
+_NOTHING_KEPT: Final = frozenset({404})
 
 OBJECTS: Final[Mapping[str, Objects]] = {
     "user_id": Objects(_user, owned=False),
@@ -113,6 +119,11 @@ CASES: Final[Mapping[str, Case]] = {
     "POST /api/v1/credentials": Case(lambda: {**_key_pair(), "verify": False}),
     "PUT /api/v1/credentials/{credential_id}": Case(lambda: {"label": "new"}),
     "POST /api/v1/credentials/{credential_id}/verify": Case(statuses=_ASKED_THE_EXCHANGE),
+    "POST /api/v1/credentials/{credential_id}/rotation": Case(_rotation, _ASKED_THE_EXCHANGE),
+    # Nothing is pending and nothing is kept: that the question got as far as it is what counts.
+    "POST /api/v1/credentials/{credential_id}/rotation/verify": Case(dict, _NOTHING_KEPT),
+    "POST /api/v1/credentials/{credential_id}/rotation/restore": Case(statuses=_NOTHING_KEPT),
+    "DELETE /api/v1/credentials/{credential_id}/rotation": Case(statuses=_NOTHING_KEPT),
     "POST /api/v1/api-keys": Case(lambda: {"name": "bot", "scopes": ["read"]}),
     "POST /api/v1/exchange/verify": Case(_key_pair, _ASKED_THE_EXCHANGE),
 }
