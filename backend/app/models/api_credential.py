@@ -31,13 +31,20 @@ class ApiCredential(Timestamped, Base):
     `rev` counts the changes of the secrets; `key_fingerprint` is keyed and finds the same key
     bound twice without comparing keys. `passport` is what its exchange last told of the key;
     `invalid_verdicts` counts those in a row, up to the one at which the house switches the key
-    off, which `deactivated_at` remembers.
+    off, which `deactivated_at` remembers. `next_check_at` is when the watch tries the key next; it
+    draws a time for a key that has none.
     """
 
     __tablename__ = "api_credentials"
     __table_args__ = (
         UniqueConstraint("user_id", "exchange_name", "api_key", name="uq_user_exchange_key"),
         Index("ix_api_credentials_key_fingerprint", "key_fingerprint"),
+        Index(
+            "ix_api_credentials_environment_exchange_name_next_check_at",
+            "environment",
+            "exchange_name",
+            "next_check_at",
+        ),
     )
 
     id: Mapped[int] = mapped_column(
@@ -60,3 +67,4 @@ class ApiCredential(Timestamped, Base):
     invalid_verdicts: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     invalid_counted_at: Mapped[datetime | None]
     deactivated_at: Mapped[datetime | None]
+    next_check_at: Mapped[datetime | None]
