@@ -1,6 +1,7 @@
 """The composition root: everything is built here, once, and handed what it uses."""
 
 import hmac
+from datetime import timedelta
 from typing import Final
 
 from pydantic import SecretStr
@@ -45,6 +46,7 @@ from backend.app.services.token_service import TokenService
 from backend.app.services.user_service import UserService
 from backend.app.workers.api_key_keeper import ApiKeyKeeper
 from backend.app.workers.anchor_keeper import AnchorKeeper
+from backend.app.workers.credential_watch import CredentialWatch
 from backend.app.workers.instance_reporter import InstanceReporter
 from backend.app.workers.login_sweeper import LoginSweeper
 from backend.app.workers.rotation_keeper import RotationKeeper
@@ -85,6 +87,7 @@ class Container:
                 self._anchors,
                 ApiKeyKeeper(self.database, self.guards.keys, clock),
                 RotationKeeper(self.rotation_upkeep),
+                *self._watches(),
             )
         )
 
@@ -208,6 +211,14 @@ class Container:
         self.rotation_upkeep = RotationUpkeepService(self.database, switch, environment, self.clock)
         self.passports = PassportService(self.database)
         self.notifications = NotificationService(self.database, self.clock)
+
+    def _watches(self) -> tuple[CredentialWatch, ...]:
+        exchange = self.settings.exchange
+        interval = timedelta(hours=exchange.credential_check_interval_hours)
+        if not interval:
+            return ()
+        mode = exchange.exchange_mode
+        return (CredentialWatch(self.database, self.credentials, mode, interval, self.clock),)
 
     def _real_connector(self) -> Connector:
         exchange = self.settings.exchange
