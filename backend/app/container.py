@@ -11,11 +11,12 @@ from backend.app.config import Settings
 from backend.app.database import Database
 from backend.app.exchanges.connector import Connector, ConnectorSettings
 from backend.app.repositories.audit_appender import AuditAppender
+from backend.app.services.account_service import AccountService
 from backend.app.services.address_limit import AddressLimit
+from backend.app.services.anchor_file import AnchorFile
 from backend.app.services.api_key_guard import ApiKeyGuard
 from backend.app.services.api_key_service import ApiKeyService
 from backend.app.services.api_key_vault import ApiKeyVault
-from backend.app.services.anchor_file import AnchorFile
 from backend.app.services.audit_service import AuditService
 from backend.app.services.audit_trail_service import AuditTrailService
 from backend.app.services.auth_service import AuthService
@@ -44,8 +45,8 @@ from backend.app.services.rotation_upkeep_service import RotationUpkeepService
 from backend.app.services.session_guard import SessionGuard
 from backend.app.services.token_service import TokenService
 from backend.app.services.user_service import UserService
-from backend.app.workers.api_key_keeper import ApiKeyKeeper
 from backend.app.workers.anchor_keeper import AnchorKeeper
+from backend.app.workers.api_key_keeper import ApiKeyKeeper
 from backend.app.workers.credential_watch import CredentialWatch
 from backend.app.workers.instance_reporter import InstanceReporter
 from backend.app.workers.login_sweeper import LoginSweeper
@@ -209,6 +210,13 @@ class Container:
             now=self.clock,
         )
         self.rotation_upkeep = RotationUpkeepService(self.database, switch, environment, self.clock)
+        self.accounts = AccountService(
+            database=self.database,
+            vault=vault,
+            exchanges=exchanges,
+            environment=environment,
+            now=self.clock,
+        )
         self.passports = PassportService(self.database)
         self.notifications = NotificationService(self.database, self.clock)
 

@@ -10,6 +10,7 @@ from backend.app.container import Container
 from backend.app.middleware.body_limit import BodyLimit
 from backend.app.middleware.request_context import RequestContext
 from backend.app.routes import (
+    account_routes,
     api_key_routes,
     audit_routes,
     auth_routes,
@@ -44,6 +45,7 @@ _ROUTERS: dict[AppRole, tuple[APIRouter, ...]] = {
         api_key_routes.router,
         credential_routes.router,
         passport_routes.router,
+        account_routes.router,
         rotation_routes.router,
         notification_routes.router,
         exchange_routes.router,

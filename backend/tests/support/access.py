@@ -119,6 +119,8 @@ CASES: Final[Mapping[str, Case]] = {
     "POST /api/v1/credentials": Case(lambda: {**_key_pair(), "verify": False}),
     "PUT /api/v1/credentials/{credential_id}": Case(lambda: {"label": "new"}),
     "POST /api/v1/credentials/{credential_id}/verify": Case(statuses=_ASKED_THE_EXCHANGE),
+    "GET /api/v1/credentials/{credential_id}/balances": Case(statuses=_ASKED_THE_EXCHANGE),
+    "GET /api/v1/credentials/{credential_id}/open-orders": Case(statuses=_ASKED_THE_EXCHANGE),
     "POST /api/v1/credentials/{credential_id}/rotation": Case(_rotation, _ASKED_THE_EXCHANGE),
     # Nothing is pending and nothing is kept: that the question got as far as it is what counts.
     "POST /api/v1/credentials/{credential_id}/rotation/verify": Case(dict, _NOTHING_KEPT),
