@@ -462,6 +462,20 @@ async def test_what_a_stop_interrupts_is_due_again_when_its_claim_lapses(
     assert (len(interrupted), claimed, len(connector.keys())) == (1, [], 1)
 
 
+@pytest.mark.parametrize(("hours", "is_watched"), [(0, False), (24, True)])
+async def test_the_house_watches_unless_the_interval_is_nought(
+    database_url: str, connector: Exchanges, clock: HandClock, hours: int, is_watched: bool
+) -> None:
+    settings = settings_for_tests(credential_check_interval_hours=hours)
+    house = Container(settings, database_url, clock, connector)
+
+    await house.start()
+    running = {task.get_name() for task in asyncio.all_tasks()}
+    await house.stop()
+
+    assert (CredentialWatch.name in running) is is_watched
+
+
 @pytest.fixture
 async def live_house(database_url: str, sandbox: RunningSandbox) -> AsyncIterator[Container]:
     settings = settings_for_tests(sandbox_url=sandbox.base_url, credential_check_interval_hours=24)
