@@ -11,6 +11,7 @@ from backend.app.enums import Environment, KeyState
 from backend.app.errors import CredentialChanged
 from backend.app.models.api_credential import ApiCredential
 from backend.app.models.credential_key_version import KEY_VERSION_IDS, CredentialKeyVersion
+from backend.app.models.user import User
 
 
 class KeyVersionRepository:
@@ -68,7 +69,11 @@ class KeyVersionRepository:
 
     async def remove_all(self, owner_id: int, credential_id: int) -> Sequence[CredentialKeyVersion]:
         """Remove every pair beside the one in use, before the credential goes; return them."""
-        # Held first: nobody lays another beside it meanwhile.
+        # The owner first, as whoever deletes the owner does: nobody waits for each other.
+        await self._session.execute(
+            select(User.id).where(User.id == owner_id).with_for_update(read=True, key_share=True)
+        )
+        # Held then: nobody lays another beside it meanwhile.
         await self._session.execute(
             select(ApiCredential.id)
             .where(ApiCredential.user_id == owner_id, ApiCredential.id == credential_id)

@@ -7,7 +7,7 @@ import pytest
 
 from backend.app.enums import Environment, Known, NotificationKind, UnknownBecause
 from backend.app.schemas.passport_schemas import Passport
-from backend.app.services.passport_changes import changes_between, says_less
+from backend.app.services.passport_changes import changes_between, says_less, smaller_rights
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 YES, NO, UNKNOWN = Known.YES, Known.NO, Known.UNKNOWN
@@ -152,3 +152,35 @@ def test_a_passport_that_says_nothing_does_not_replace_one_that_does(
 
     assert says_less(after, before) is less
     assert says_less(after, None) is False
+
+
+@pytest.mark.parametrize(
+    ("right", "was", "now", "missing"),
+    [
+        ("can_trade", YES, YES, False),
+        ("can_trade", YES, NO, True),
+        ("can_trade", YES, UNKNOWN, True),
+        ("can_trade", NO, NO, False),
+        ("can_trade", UNKNOWN, NO, False),
+        ("can_read", YES, NO, True),
+        ("can_transfer", YES, NO, True),
+        ("can_withdraw", YES, NO, True),
+        ("can_withdraw", NO, YES, False),
+    ],
+)
+def test_a_right_is_missing_where_it_was_told_and_is_not_any_more(
+    right: str, was: Known, now: Known, missing: bool
+) -> None:
+    found = smaller_rights(passport(**{right: was}), passport(**{right: now}))
+
+    assert found == ([{"right": right, "was": was, "now": now}] if missing else [])
+
+
+def test_without_an_earlier_passport_nothing_can_be_missing() -> None:
+    assert smaller_rights(None, passport(can_trade=NO)) == []
+
+
+def test_without_a_new_passport_every_right_that_was_told_is_missing() -> None:
+    missing = smaller_rights(passport(), None)
+
+    assert [each["right"] for each in missing] == ["can_read", "can_trade"]

@@ -18,6 +18,7 @@ from backend.app.errors import (
     CredentialNotFound,
     CredentialOfOtherEnvironment,
     CredentialRefused,
+    CredentialUnreadable,
     DatabaseUnavailable,
     ExchangeThrottled,
     ExchangeUnreachable,
@@ -32,8 +33,10 @@ from backend.app.exchanges.key_information import KeyInformation
 from backend.app.exchanges.reasons import Reason
 from backend.app.exchanges.verification import Verification
 from backend.app.masking import mask_api_key
+from backend.app.repositories.sealed_field_repository import SealedFieldRepository
 from backend.app.schemas.credential_schemas import Credential, CredentialCreate, CredentialUpdate
 from backend.app.schemas.rotation_schemas import Rotation, RotationStart, RotationTry
+from backend.app.services.audit_verification import AuditVerification
 from backend.app.services.principal import Principal
 from backend.app.services.rotation_rows import ROLLS_BACK_FOR, VERSION_KEPT_FOR
 from backend.app.services.rotation_upkeep_service import ROLL_BACKS_APART
@@ -67,6 +70,12 @@ class TwoFacedConnector(FakeConnector):
 @pytest.fixture
 def connector() -> TwoFacedConnector:
     return TwoFacedConnector()
+
+
+@pytest.fixture(autouse=True)
+async def no_keeper(services: Container) -> None:
+    """Nothing is rolled back or ended but by the test, however long it takes."""
+    await services._workers.stop()
 
 
 @pytest.fixture
@@ -333,6 +342,42 @@ async def test_the_previous_pair_is_restored_only_if_it_still_works(
     assert (await told(services, alice))[0] is NotificationKind.KEY_RESTORED
     assert len(await audited(services, "credential.restored")) == 1
     assert await open_deks(services) == 2
+
+
+async def test_a_pair_that_was_allowed_to_withdraw_may_come_back(
+    services: Container, alice: Person, connector: TwoFacedConnector
+) -> None:
+    connector.says = says(WITHDRAWER)
+    old = CredentialCreate(exchange_name="binance", allow_withdrawal=True, **pair())
+    stored = await services.credentials.create(alice.user_id, old, alice.caller)
+    connector.says = says(TRADER)
+    await rotate(services, alice, stored, new_pair(accept_smaller_rights=True))
+    connector.says = says(WITHDRAWER)
+
+    assert (await restore(services, alice, stored)).current.api_key_masked == masked(old)
+
+
+async def test_a_pair_that_may_withdraw_only_since_it_was_replaced_stays_away(
+    services: Container, alice: Person, stored: Credential, connector: TwoFacedConnector
+) -> None:
+    await rotate(services, alice, stored)
+    connector.says = says(WITHDRAWER)
+
+    with pytest.raises(KeyCanWithdraw):
+        await restore(services, alice, stored)
+
+
+async def test_the_owner_is_told_when_the_new_key_is_of_another_account(
+    services: Container, alice: Person, connector: TwoFacedConnector
+) -> None:
+    connector.says = says(replace(TRADER, owner_uid="77"))
+    stored = await services.credentials.create(alice.user_id, OLD, alice.caller)
+    connector.says = says(replace(TRADER, owner_uid="78"))
+
+    await rotate(services, alice, stored)
+
+    (event,) = (await services.notifications.page(alice.user_id, 200, None)).items
+    assert event.facts["other_account"] is True
 
 
 async def test_a_second_rotation_replaces_the_previous_pair_for_good(
@@ -786,6 +831,50 @@ async def test_anothers_credential_is_not_there(
     ):
         with pytest.raises(CredentialNotFound):
             await attempt
+
+
+async def test_every_write_of_a_rotation_is_told_by_the_trail(
+    services: Container, alice: Person, stored: Credential, connector: TwoFacedConnector
+) -> None:
+    connector.says = says(READER)
+    with pytest.raises(RotationRightsSmaller):
+        await rotate(services, alice, stored)
+    await resume(services, alice, stored, accept_smaller_rights=True)
+    await restore(services, alice, stored)
+
+    verifier = services._crypto.anchor_key().verifier
+    proof = await AuditVerification(services.database, verifier, deep=True).run()
+
+    assert (proof.finding, proof.credentials) == (None, 1)
+
+
+async def test_every_data_key_in_use_is_found_with_what_it_seals(
+    services: Container, alice: Person, stored: Credential, connector: TwoFacedConnector
+) -> None:
+    await rotate(services, alice, stored)
+    found = await rows(services, "SELECT dek_id FROM deks WHERE wrapped IS NOT NULL")
+    deks = [dek_id for (dek_id,) in found]
+
+    async with services.database.snapshot() as session:
+        sealed = await SealedFieldRepository(session).under(deks)
+
+    tables = {field.table for field in sealed}
+    assert tables == {"api_credentials", "credential_key_versions"}
+    assert len({field.dek_id for field in sealed}) == await open_deks(services)
+
+
+async def test_a_pair_copied_to_the_other_table_opens_nothing(
+    services: Container, alice: Person, stored: Credential
+) -> None:
+    await rotate(services, alice, stored)
+    await run(
+        services,
+        "UPDATE api_credentials c SET encrypted_api_secret = v.encrypted_api_secret, "
+        "dek_id = v.dek_id, rev = v.rev FROM credential_key_versions v",
+    )
+
+    with pytest.raises(CredentialUnreadable):
+        await verify(services, alice, stored)
 
 
 async def test_no_secret_is_readable_in_any_table(
