@@ -40,7 +40,7 @@ class ConfigurationError(Exception):
 
 
 class AuditTrailBroken(Exception):
-    """The audit trail is not as it was written. Nobody asked for anything, so nobody is answered."""
+    """The audit trail is not as it was written. Nobody asked, so nobody is answered."""
 
 
 class BadRequest(StrongroomError):

@@ -37,18 +37,19 @@ class AppRole(StrEnum):
 
 
 _V1 = "/api/v1"
+# Asked in this order for every request: what is asked most stands first.
 _ROUTERS: dict[AppRole, tuple[APIRouter, ...]] = {
     AppRole.API: (
-        auth_routes.router,
-        profile_routes.router,
-        user_routes.router,
-        api_key_routes.router,
         credential_routes.router,
         passport_routes.router,
         account_routes.router,
         rotation_routes.router,
+        profile_routes.router,
         notification_routes.router,
         exchange_routes.router,
+        auth_routes.router,
+        user_routes.router,
+        api_key_routes.router,
         audit_routes.router,
         key_routes.router,
     ),
@@ -72,15 +73,15 @@ def create_app(role: AppRole, container: Container) -> FastAPI:
         openapi_url="/openapi.json" if settings.docs_enabled else None,
     )
     app.state.container = container
+    for router in _ROUTERS[role]:
+        app.include_router(router, prefix=_V1)
     app.include_router(health_routes.router)
     if settings.docs_enabled:
         app.include_router(docs_routes.router)
-    versioned = APIRouter(prefix=_V1)
-    for router in _ROUTERS[role]:
-        versioned.include_router(router)
-    app.include_router(versioned)
     install_problem_handlers(app, container.clock)
     # Added last, met first.
+    app.add_middleware(BodyLimit, limit_bytes=settings.body_limit_bytes, clock=container.clock)
+    app.add_middleware(RequestContext, clock=container.clock)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -88,7 +89,5 @@ def create_app(role: AppRole, container: Container) -> FastAPI:
             allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
             allow_headers=["Authorization", "Content-Type", "Idempotency-Key"],
         )
-    app.add_middleware(BodyLimit, limit_bytes=settings.body_limit_bytes, clock=container.clock)
-    app.add_middleware(RequestContext, clock=container.clock)
     refuse_undeclared_routes(app)
     return app
