@@ -107,7 +107,11 @@ def test_the_requests_by_hand_do_what_the_readme_says(running: list[str], home: 
     assert [item["id"] for item in listed] == [item["id"] for item in credentials]
     assert verified["is_valid"]
     assert tried["passport"]["can_withdraw"] == "yes"
-    assert [item["id"] for item in json.loads(listed_with_key)] == [item["id"] for item in listed]
+    listed_again, open_orders, portfolio = decoded(listed_with_key)
+    assert [item["id"] for item in listed_again] == [item["id"] for item in listed]
+    assert open_orders["orders"] == []
+    assert [part["exchange_name"] for part in portfolio["parts"]] == list(SUPPORTED)
+    assert portfolio["missing"] == []
 
 
 def test_the_test_command_is_the_one_that_ci_runs() -> None:
