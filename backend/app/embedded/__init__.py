@@ -1,7 +1,7 @@
 """The database that needs no installation: PostgreSQL's binaries under our own supervisor.
 
-The binaries come out of a wheel; nothing else of that package is used. This package imports
-nothing of the house, and refuses with its own errors, because no request is being answered yet.
+The binaries come out of a wheel; nothing else of that package is used. This package
+knows nothing of the house but how a start is refused.
 """
 
 from backend.app.embedded.errors import EmbeddedPostgresError

@@ -25,10 +25,10 @@ from backend.app.exchanges.answers.rendering import (
     average_price,
     home_chain,
     order_id_in,
-    plain,
     whole_in,
 )
 from backend.app.exchanges.market_values import Order, OrderRequest, OrderStatus, TimeInForce
+from backend.app.money import plain
 
 _STATUSES: Final = {
     OrderStatus.OPEN: "NEW",

@@ -18,8 +18,9 @@ from backend.app.exchanges.answers.past import (
     recent,
     txid,
 )
-from backend.app.exchanges.answers.rendering import home_chain, order_id_in, plain, whole_in
+from backend.app.exchanges.answers.rendering import home_chain, order_id_in, whole_in
 from backend.app.exchanges.market_values import Deposit, Fill, Market, Side
+from backend.app.money import plain
 
 _DEPOSIT_SUCCEEDED: Final = 1
 _SPOT_WALLET: Final = 0

@@ -19,10 +19,10 @@ from backend.app.exchanges.answers.rendering import (
     change_ratio,
     interval_in,
     mean_price,
-    plain,
     whole_in,
 )
 from backend.app.exchanges.market_values import Candle, Market, Side, Ticker
+from backend.app.money import plain
 
 NAMES: Final = SymbolNames()
 INTERVALS_MS: Final[Mapping[str, int]] = {

@@ -20,7 +20,7 @@ from backend.app.exchanges.answers.base import Call, Handler, OrderRefused
 from backend.app.exchanges.answers.bitget_history import HISTORY_HANDLERS, fee_detail, page_of
 from backend.app.exchanges.answers.bitget_market import NAMES, success
 from backend.app.exchanges.answers.past import closed_orders_of, created_ms, received
-from backend.app.exchanges.answers.rendering import average_price, order_id_in, plain
+from backend.app.exchanges.answers.rendering import average_price, order_id_in
 from backend.app.exchanges.key_information import KeyInformation
 from backend.app.exchanges.market_values import (
     Order,
@@ -30,6 +30,7 @@ from backend.app.exchanges.market_values import (
     Side,
     TimeInForce,
 )
+from backend.app.money import plain
 
 _TIMES_IN_FORCE: Final = {time.value: time for time in TimeInForce}
 _KEY_CREATED_MS: Final = 1_704_067_200_000

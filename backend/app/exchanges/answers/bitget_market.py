@@ -20,10 +20,10 @@ from backend.app.exchanges.answers.rendering import (
     home_chain,
     interval_in,
     places,
-    plain,
     whole_in,
 )
 from backend.app.exchanges.market_values import Level, Market, Ticker
+from backend.app.money import plain
 
 NAMES: Final = SymbolNames()
 

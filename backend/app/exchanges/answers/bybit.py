@@ -27,7 +27,7 @@ from backend.app.exchanges.answers.bybit_market import (
     is_spot,
 )
 from backend.app.exchanges.answers.past import closed_orders_of, created_ms, recent
-from backend.app.exchanges.answers.rendering import average_price, order_id_in, plain, whole_in
+from backend.app.exchanges.answers.rendering import average_price, order_id_in, whole_in
 from backend.app.exchanges.market_values import (
     Order,
     OrderRequest,
@@ -35,6 +35,7 @@ from backend.app.exchanges.market_values import (
     OrderType,
     TimeInForce,
 )
+from backend.app.money import plain
 
 _STATUSES: Final = {
     OrderStatus.OPEN: "New",

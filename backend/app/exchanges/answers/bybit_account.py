@@ -9,15 +9,9 @@ from typing import Any, Final
 from backend.app.enums import Known
 from backend.app.exchanges.answers.base import Call, Handler
 from backend.app.exchanges.answers.bybit_market import answered
-from backend.app.exchanges.answers.rendering import (
-    DAY_MS,
-    assets,
-    days_left,
-    home_chain,
-    plain,
-    time_text,
-)
+from backend.app.exchanges.answers.rendering import DAY_MS, assets, days_left, home_chain, time_text
 from backend.app.exchanges.key_information import Balance, KeyInformation
+from backend.app.money import plain
 
 _UNIFIED_STATUS: Final = 6
 

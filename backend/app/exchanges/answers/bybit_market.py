@@ -17,10 +17,10 @@ from backend.app.exchanges.answers.rendering import (
     SymbolNames,
     change_ratio,
     interval_in,
-    plain,
     whole_in,
 )
 from backend.app.exchanges.market_values import Candle, Market, Ticker
+from backend.app.money import plain
 
 NAMES: Final = SymbolNames()
 INTERVALS_MS: Final[Mapping[str, int]] = {

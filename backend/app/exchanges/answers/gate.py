@@ -22,7 +22,7 @@ from backend.app.exchanges.answers.base import Call, Handler, OrderRefused
 from backend.app.exchanges.answers.gate_history import HISTORY_HANDLERS, page_of
 from backend.app.exchanges.answers.gate_market import NAMES
 from backend.app.exchanges.answers.past import closed_orders_of, created_ms, received
-from backend.app.exchanges.answers.rendering import average_price, order_id_in, plain, whole_in
+from backend.app.exchanges.answers.rendering import average_price, order_id_in, whole_in
 from backend.app.exchanges.key_information import KeyInformation
 from backend.app.exchanges.market_values import (
     Order,
@@ -32,6 +32,7 @@ from backend.app.exchanges.market_values import (
     Side,
     TimeInForce,
 )
+from backend.app.money import plain
 
 _PAGE_DEFAULT: Final = 100
 _PAGE_MAX: Final = 100

@@ -20,13 +20,7 @@ from backend.app.exchanges.answers.base import Call, Handler, OrderRefused
 from backend.app.exchanges.answers.htx_history import HISTORY_HANDLERS
 from backend.app.exchanges.answers.htx_market import NAMES, PUBLIC_HANDLERS, succeeded
 from backend.app.exchanges.answers.past import created_ms, orders_of, recent
-from backend.app.exchanges.answers.rendering import (
-    DAY_MS,
-    days_left,
-    order_id_in,
-    plain,
-    whole_in,
-)
+from backend.app.exchanges.answers.rendering import DAY_MS, days_left, order_id_in, whole_in
 from backend.app.exchanges.market_values import (
     Order,
     OrderRequest,
@@ -35,6 +29,7 @@ from backend.app.exchanges.market_values import (
     Side,
     TimeInForce,
 )
+from backend.app.money import plain
 
 _REFUSALS: Final[Mapping[str, tuple[str, str]]] = {
     "unknown_symbol": ("base-symbol-error", "The symbol is invalid"),

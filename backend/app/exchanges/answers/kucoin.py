@@ -22,7 +22,7 @@ from backend.app.exchanges.answers.base import Call, Handler, OrderRefused
 from backend.app.exchanges.answers.kucoin_history import HISTORY_HANDLERS, page_of, within
 from backend.app.exchanges.answers.kucoin_market import NAMES, data
 from backend.app.exchanges.answers.past import closed_orders_of, created_ms, received
-from backend.app.exchanges.answers.rendering import order_id_in, plain, whole_in
+from backend.app.exchanges.answers.rendering import order_id_in, whole_in
 from backend.app.exchanges.key_information import KeyInformation
 from backend.app.exchanges.market_values import (
     Market,
@@ -32,6 +32,7 @@ from backend.app.exchanges.market_values import (
     OrderType,
     TimeInForce,
 )
+from backend.app.money import plain
 
 _KEY_CREATED_MS: Final = 1_704_067_200_000
 _HF_DEFAULT: Final = 20

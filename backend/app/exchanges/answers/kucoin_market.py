@@ -21,9 +21,9 @@ from backend.app.exchanges.answers.rendering import (
     home_chain,
     interval_in,
     mean_price,
-    plain,
 )
 from backend.app.exchanges.market_values import Level, Market, Ticker
+from backend.app.money import plain
 
 NAMES: Final = SymbolNames("-")
 

@@ -25,7 +25,6 @@ from backend.app.exchanges.answers.rendering import (
     days_left,
     home_chain,
     order_id_in,
-    plain,
     whole_in,
 )
 from backend.app.exchanges.key_information import KeyInformation
@@ -36,6 +35,7 @@ from backend.app.exchanges.market_values import (
     OrderType,
     TimeInForce,
 )
+from backend.app.money import plain
 
 _KEY_CREATED_MS: Final = 1_704_067_200_000
 _NO_ORDER_LIST: Final = -1

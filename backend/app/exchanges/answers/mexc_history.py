@@ -17,8 +17,9 @@ from backend.app.exchanges.answers.past import (
     recent,
     txid,
 )
-from backend.app.exchanges.answers.rendering import home_chain, order_id_in, plain, whole_in
+from backend.app.exchanges.answers.rendering import home_chain, order_id_in, whole_in
 from backend.app.exchanges.market_values import Deposit, Fill, Side
+from backend.app.money import plain
 
 _FILLS_MAX: Final = 100
 _DEPOSITS_MAX: Final = 1_000

@@ -19,10 +19,10 @@ from backend.app.exchanges.answers.rendering import (
     change_ratio,
     interval_in,
     places,
-    plain,
     whole_in,
 )
 from backend.app.exchanges.market_values import Level, Market, Side, Ticker
+from backend.app.money import plain
 
 NAMES: Final = SymbolNames()
 

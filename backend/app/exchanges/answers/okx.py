@@ -19,12 +19,7 @@ from backend.app.exchanges.answers.okx_account import ACCOUNT_HANDLERS
 from backend.app.exchanges.answers.okx_history import HISTORY_HANDLERS
 from backend.app.exchanges.answers.okx_market import NAMES, PUBLIC_HANDLERS, answered
 from backend.app.exchanges.answers.past import closed_orders_of, created_ms, received, recent
-from backend.app.exchanges.answers.rendering import (
-    average_price,
-    order_id_in,
-    plain,
-    whole_in,
-)
+from backend.app.exchanges.answers.rendering import average_price, order_id_in, whole_in
 from backend.app.exchanges.market_values import (
     Order,
     OrderRequest,
@@ -32,6 +27,7 @@ from backend.app.exchanges.market_values import (
     OrderType,
     TimeInForce,
 )
+from backend.app.money import plain
 
 _ORDERS_PER_BATCH_MAX: Final = 20
 _STATES: Final = {

@@ -9,8 +9,9 @@ from typing import Any, Final
 from backend.app.enums import Known
 from backend.app.exchanges.answers.base import Call, Handler
 from backend.app.exchanges.answers.okx_market import answered
-from backend.app.exchanges.answers.rendering import assets, home_chain, plain
+from backend.app.exchanges.answers.rendering import assets, home_chain
 from backend.app.exchanges.key_information import Balance
+from backend.app.money import plain
 
 
 def _config(call: Call) -> Any:

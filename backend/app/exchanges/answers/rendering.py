@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from backend.app.exchanges.answers.base import OrderRefused, World
 from backend.app.exchanges.market_values import Market, Order, Ticker
+from backend.app.money import plain
 
 MINUTE_MS: Final = 60_000
 HOUR_MS: Final = 60 * MINUTE_MS
@@ -23,12 +24,6 @@ MONTH_MS: Final = 30 * DAY_MS
 _NUMBER_LENGTH_MAX_CHARACTERS: Final = 40
 _NUMBER_EXPONENT_MAX: Final = 12
 """Beyond it, arithmetic on a hostile number would need more digits than Decimal carries."""
-
-
-def plain(value: Decimal) -> str:
-    """Write a number without exponent and without idle zeros behind the point."""
-    text = format(value, "f")
-    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def places(step: Decimal) -> int:
