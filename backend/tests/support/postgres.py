@@ -16,6 +16,8 @@ import pytest
 from backend.app.embedded import EmbeddedPostgres
 
 URL_VARIABLE = "STRONGROOM_TEST_POSTGRES"
+_MEMORY = "/dev/shm"
+_ROOM_BYTES = 4 * 1024**3
 
 
 @dataclass(frozen=True)
@@ -32,10 +34,23 @@ def start_cluster(config: pytest.Config) -> None:
     # The tests may be in a worker, which has inherited the address, or may not run at all.
     if URL_VARIABLE in os.environ or config.option.collectonly:
         return
-    directory = Path(tempfile.mkdtemp(prefix="strongroom-tests-"))
+    directory = Path(tempfile.mkdtemp(prefix="strongroom-tests-", dir=_in_memory()))
     server = EmbeddedPostgres(directory / "postgres")
     config.stash[_CLUSTER] = _Cluster(server, directory)
     os.environ[URL_VARIABLE] = asyncio.run(server.start())
+
+
+def _in_memory() -> str | None:
+    """Return a file system in memory with room for the run, or None for the usual one.
+
+    Hundreds of databases are made and thrown away, and each waits for the disk several times.
+    What must survive a kill is tested on clusters of their own, on the disk.
+    """
+    try:
+        has_room = shutil.disk_usage(_MEMORY).free >= _ROOM_BYTES
+    except OSError:
+        return None
+    return _MEMORY if has_room else None
 
 
 def stop_cluster(config: pytest.Config) -> None:
