@@ -77,6 +77,7 @@ def only(home: Path, key: str) -> None:
     secrets.write_text(text)
 
 
+@pytest.mark.slow
 def test_a_root_key_is_replaced_from_its_making_to_its_end(tmp_path: Path) -> None:
     with up(tmp_path):
         made = run("keys", "generate", home=tmp_path)

@@ -148,6 +148,7 @@ async def _killed(database: Database, database_url: str, home: Path, chance: ran
     await process.wait()
 
 
+@pytest.mark.slow
 async def test_a_rewrap_killed_at_any_moment_loses_nothing_and_stops_no_reader(
     api: Api, database: Database, database_url: str, tmp_path: Path
 ) -> None:

@@ -6,4 +6,4 @@ import pytest
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    return None if "slow" in config.option.markexpr else True
+    return None if config.option.markexpr == "slow" else True

@@ -299,6 +299,7 @@ def house(runner: asyncio.Runner, cluster_url: str, template_database: str) -> I
     runner.run(stack.aclose())
 
 
+@pytest.mark.slow
 def test_the_vault_is_a_dictionary_of_each_users_credentials(
     house: House, runner: asyncio.Runner
 ) -> None:
