@@ -4,8 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
-# More than cores: most tests wait for a disk, a socket or a clock.
-WORKERS ?= 4
+WORKERS ?= auto
 
 ifdef UV
 make_venv = $(UV) venv --quiet --allow-existing --python '>=3.11,<3.15' $(VENV)
