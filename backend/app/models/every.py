@@ -5,16 +5,20 @@ from backend.app.models.api_key import ApiKey, ApiKeyNonce
 from backend.app.models.audit_event import AuditAnchor, AuditChainHead, AuditEvent
 from backend.app.models.auth_session import AuthSession
 from backend.app.models.base import Base
+from backend.app.models.channel import ChannelHead, ChannelMessage
 from backend.app.models.credential_check import CredentialCheck
 from backend.app.models.credential_key_version import CredentialKeyVersion
 from backend.app.models.dek import Dek
 from backend.app.models.instance_key import InstanceKey
 from backend.app.models.kek import Kek
 from backend.app.models.key_rewrap import KeyRewrap
+from backend.app.models.latest_price import LatestPrice
 from backend.app.models.login_throttle import LoginThrottle
+from backend.app.models.market_reference import Asset, ExchangeInfo, Symbol
 from backend.app.models.notification_event import NotificationEvent
 from backend.app.models.refresh_token import RefreshToken
 from backend.app.models.user import User
+from backend.app.models.websocket_ticket import WebsocketTicket
 
 TABLES = (
     User,
@@ -34,5 +38,12 @@ TABLES = (
     AuditEvent,
     AuditChainHead,
     AuditAnchor,
+    Asset,
+    Symbol,
+    ExchangeInfo,
+    LatestPrice,
+    ChannelHead,
+    ChannelMessage,
+    WebsocketTicket,
 )
 METADATA = Base.metadata

@@ -1,0 +1,26 @@
+"""A message of a live channel, as every layer hands it on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+PRICES: Final = "prices"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message; `seq` counts the messages of its channel from 1 without gaps."""
+
+    channel: str
+    seq: int
+    body: Mapping[str, Any]
+
+
+def candles_channel(symbol: str, interval: str) -> str:
+    """Return the channel of a symbol's candles: `candles:BTC/USDT:1m`."""
+    return f"candles:{symbol}:{interval}"
+
+
+def notifications_channel(user_id: int) -> str:
+    """Return the channel of one user's notifications, which nobody else may hear."""
+    return f"notifications:{user_id}"

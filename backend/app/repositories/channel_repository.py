@@ -1,0 +1,91 @@
+"""SQL for live channels: messages are numbered in the transaction of what they tell."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import BigInteger, String, column, delete, insert, select, values
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from backend.app.channel_message import Message
+from backend.app.models.channel import ChannelHead, ChannelMessage
+
+TRIMMED_AT_ONCE_MAX: Final = 1_000
+
+
+class ChannelRepository:
+    """The messages of all channels, the latest of them."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def publish(self, channel: str, bodies: Sequence[Mapping[str, Any]]) -> list[Message]:
+        """Write messages under the channel's next numbers.
+
+        The channel is locked until the transaction ends. Whoever publishes on several in one
+        transaction does so in the order of their names, or two of them wait for each other.
+        """
+        if not bodies:
+            return []
+        last = await self._count(channel, len(bodies))
+        messages = [
+            Message(channel, seq, body)
+            for seq, body in enumerate(bodies, start=last - len(bodies) + 1)
+        ]
+        rows = [{"channel": channel, "seq": each.seq, "body": each.body} for each in messages]
+        await self._session.execute(insert(ChannelMessage), rows)
+        return messages
+
+    async def heads(self, channels: Collection[str]) -> dict[str, int]:
+        """Return the number of each channel's last message, 0 where there never was one."""
+        found = await self._session.execute(
+            select(ChannelHead.channel, ChannelHead.seq).where(ChannelHead.channel.in_(channels))
+        )
+        return dict.fromkeys(channels, 0) | dict(found.tuples().all())
+
+    async def after(self, seen: Mapping[str, int], rows_max: int) -> list[Message]:
+        """Return what followed the numbers seen of some channels, each in its order."""
+        if not seen:
+            return []
+        wanted = values(column("channel", String), column("seq", BigInteger), name="seen").data(
+            list(seen.items())
+        )
+        found = await self._session.execute(
+            select(ChannelMessage.channel, ChannelMessage.seq, ChannelMessage.body)
+            .join(
+                wanted,
+                (ChannelMessage.channel == wanted.c.channel) & (ChannelMessage.seq > wanted.c.seq),
+            )
+            .order_by(ChannelMessage.channel, ChannelMessage.seq)
+            .limit(rows_max)
+        )
+        return [Message(channel, seq, body) for channel, seq, body in found]
+
+    async def trim(self, before: datetime) -> int:
+        """Delete a bounded number of messages from before a moment; return how many."""
+        old = (
+            select(ChannelMessage.channel, ChannelMessage.seq)
+            .where(ChannelMessage.created_at < before)
+            .order_by(ChannelMessage.created_at)
+            .limit(TRIMMED_AT_ONCE_MAX)
+            .with_for_update(skip_locked=True)
+            .cte("old")
+        )
+        gone = await self._session.execute(
+            delete(ChannelMessage)
+            .where(ChannelMessage.channel == old.c.channel, ChannelMessage.seq == old.c.seq)
+            .returning(ChannelMessage.seq)
+            .execution_options(synchronize_session=False)
+        )
+        return len(gone.all())
+
+    async def _count(self, channel: str, messages: int) -> int:
+        counted = upsert(ChannelHead).values(channel=channel, seq=messages)
+        last = await self._session.scalar(
+            counted.on_conflict_do_update(
+                index_elements=[ChannelHead.channel],
+                set_={"seq": ChannelHead.seq + counted.excluded.seq},
+            ).returning(ChannelHead.seq)
+        )
+        return int(last or 0)

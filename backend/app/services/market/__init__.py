@@ -1,0 +1,1 @@
+"""Prices, candles and what they stand on."""
