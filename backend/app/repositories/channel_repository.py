@@ -42,7 +42,7 @@ class ChannelRepository:
         found = await self._session.execute(
             select(ChannelHead.channel, ChannelHead.seq).where(ChannelHead.channel.in_(channels))
         )
-        return dict.fromkeys(channels, 0) | dict(found.tuples().all())
+        return dict.fromkeys(channels, 0) | {head.channel: head.seq for head in found}
 
     async def after(self, seen: Mapping[str, int], rows_max: int) -> list[Message]:
         """Return what followed the numbers seen of some channels, each in its order."""
