@@ -86,7 +86,7 @@ class CcxtClients:
         # `session=None` given in so many words: CCXT then opens none of its own.
         client = load_exchange_class(exchange)({"enableRateLimit": False, "session": None})
         if self._sandbox_url is not None:
-            client.urls[_API_TABLE] = _moved(
+            client.urls[_API_TABLE] = moved(
                 client.urls[_API_TABLE], f"{self._sandbox_url}/{exchange}"
             )
         # CCXT's sandbox and demo switches copy these tables over the first: now that does nothing.
@@ -103,8 +103,8 @@ class CcxtClients:
         return _Loaded(client, load_base_error())
 
 
-def _moved(table: Any, base_url: str) -> Any:
+def moved(table: Any, base_url: str) -> Any:
     """Return an address table with every scheme and host replaced; paths stay."""
     if isinstance(table, dict):
-        return {name: _moved(value, base_url) for name, value in table.items()}
+        return {name: moved(value, base_url) for name, value in table.items()}
     return base_url + urlsplit(table).path
