@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from backend.app.database import async_url
 from backend.app.errors import ConfigurationError
-from backend.app.models.every import METADATA
+from backend.app.models.every import METADATA, is_ours
 
 # Any number of instances may start at once: the first migrates, the others wait and find it done.
 _LOCK = 7_305_518_231_004_001
@@ -20,7 +20,10 @@ def _migrate(connection: Connection) -> None:
     connection.commit()
     try:
         context.configure(
-            connection=connection, target_metadata=METADATA, transaction_per_migration=True
+            connection=connection,
+            target_metadata=METADATA,
+            include_name=is_ours,
+            transaction_per_migration=True,
         )
         with context.begin_transaction():
             context.run_migrations()

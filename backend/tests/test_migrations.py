@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from backend.app.database import async_url
 from backend.app.migrations import migrate, migrate_back
-from backend.app.models.every import METADATA
+from backend.app.models.every import METADATA, is_ours
 from backend.tests.support.databases import server_connection, with_database
 
 
@@ -42,7 +42,8 @@ async def connected(url: str) -> AsyncIterator[AsyncConnection]:
 
 async def differences(url: str) -> list[Any]:
     def compare(connection: Connection) -> list[Any]:
-        return list(compare_metadata(MigrationContext.configure(connection), METADATA))
+        context = MigrationContext.configure(connection, opts={"include_name": is_ours})
+        return list(compare_metadata(context, METADATA))
 
     async with connected(url) as connection:
         return await connection.run_sync(compare)
@@ -111,3 +112,51 @@ async def test_credentials_stored_before_the_passport_are_there_after_it(
         "DO $$ BEGIN ASSERT (SELECT count(*) = 1 FROM api_credentials"
         " WHERE passport IS NULL AND invalid_verdicts = 0 AND deactivated_at IS NULL); END $$",
     )
+
+
+async def test_partitions_are_no_difference_from_the_models(empty_database: str) -> None:
+    await asyncio.to_thread(migrate, empty_database)
+    await run(
+        empty_database,
+        "CREATE TABLE ticks_2026_11_21 PARTITION OF ticks"
+        " FOR VALUES FROM ('2026-11-21') TO ('2026-11-22')",
+    )
+
+    assert await differences(empty_database) == []
+
+
+def candles_migration() -> Any:
+    scripts = ScriptDirectory(str(Path(__file__).parents[2] / "alembic"))
+    return scripts.get_revision("009").module
+
+
+@pytest.mark.parametrize(
+    ("installed", "available", "preloaded", "may_create", "expected"),
+    [
+        (True, True, False, False, True),
+        (False, True, True, True, True),
+        (False, True, True, False, False),
+        (False, True, False, True, False),
+        (False, False, True, True, False),
+    ],
+)
+def test_hypertables_are_made_only_where_that_cannot_fail(
+    installed: bool, available: bool, preloaded: bool, may_create: bool, expected: bool
+) -> None:
+    candles = candles_migration()
+    facts = candles.TimescaleFacts(installed, available, preloaded, may_create)
+
+    assert candles.uses_hypertables(facts) is expected
+
+
+def test_both_tables_become_hypertables_with_the_indexes_they_have() -> None:
+    create, check, *hypertables = candles_migration().hypertable_statements()
+
+    assert create == "CREATE EXTENSION IF NOT EXISTS timescaledb"
+    assert "interval IN ('1m', '5m', '15m', '1h', '4h', '1d')" in check
+    assert hypertables == [
+        "SELECT create_hypertable('ticks', by_range('traded_at', INTERVAL '1 day'),"
+        " create_default_indexes => false)",
+        "SELECT create_hypertable('candles', by_range('open_time', INTERVAL '30 days'),"
+        " create_default_indexes => false)",
+    ]

@@ -1,10 +1,14 @@
 """All tables at once, for whoever needs the whole schema: migrations and the tests of them."""
 
+import re
+from typing import Any
+
 from backend.app.models.api_credential import ApiCredential
 from backend.app.models.api_key import ApiKey, ApiKeyNonce
 from backend.app.models.audit_event import AuditAnchor, AuditChainHead, AuditEvent
 from backend.app.models.auth_session import AuthSession
 from backend.app.models.base import Base
+from backend.app.models.candle import Candle, CandleBackfill, Tick
 from backend.app.models.channel import ChannelHead, ChannelMessage
 from backend.app.models.credential_check import CredentialCheck
 from backend.app.models.credential_key_version import CredentialKeyVersion
@@ -45,5 +49,15 @@ TABLES = (
     ChannelHead,
     ChannelMessage,
     WebsocketTicket,
+    Tick,
+    Candle,
+    CandleBackfill,
 )
 METADATA = Base.metadata
+
+_PARTITION = re.compile(r"(ticks|candles)_.+")
+
+
+def is_ours(name: str | None, kind: str, _parents: Any) -> bool:
+    """Leave partitions out when Alembic compares: they come and go with time (`include_name`)."""
+    return kind != "table" or name is None or _PARTITION.fullmatch(name) is None
