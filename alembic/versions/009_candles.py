@@ -21,7 +21,7 @@ _AMOUNT = sa.Numeric(38, 18)
 _TIME = sa.DateTime(timezone=True)
 
 # Partitioned by LIST the table says which intervals there are; a hypertable has to be told.
-_INTERVALS = "'1m', '5m', '15m', '1h', '4h', '1d'"
+_INTERVAL_IS_ONE = "interval IN ('1m', '5m', '15m', '1h', '4h', '1d')"
 
 
 class TimescaleFacts(NamedTuple):
@@ -76,7 +76,7 @@ def hypertable_statements() -> tuple[str, ...]:
     ranges = (("ticks", "traded_at", "1 day"), ("candles", "open_time", "30 days"))
     return (
         "CREATE EXTENSION IF NOT EXISTS timescaledb",
-        f"ALTER TABLE candles ADD CONSTRAINT ck_candles_interval CHECK (interval IN ({_INTERVALS}))",
+        f"ALTER TABLE candles ADD CONSTRAINT ck_candles_interval CHECK ({_INTERVAL_IS_ONE})",
         *(
             f"SELECT create_hypertable('{table}', by_range('{column}', INTERVAL '{span}'),"
             " create_default_indexes => false)"
