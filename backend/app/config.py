@@ -9,13 +9,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Final, Self
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from backend.app.enums import Environment
 from backend.app.errors import ConfigurationError
+
+SYMBOLS_MAX: Final = 200
+INTERNAL_KEY_LENGTH_MIN: Final = 32
+
+SymbolName = Annotated[str, Field(max_length=41)]
 
 
 class _Group(BaseSettings):
@@ -106,6 +111,24 @@ class ExchangeSettings(_Group):
         return value.rstrip("/")
 
 
+class MarketSettings(_Group):
+    """Which prices are kept, where they come from, and how the roles ask each other for them."""
+
+    symbols: Annotated[list[SymbolName], NoDecode] = Field(
+        default_factory=lambda: ["BTCUSDT", "ETHBTC", "ETHUSDT"],
+        min_length=1,
+        max_length=SYMBOLS_MAX,
+    )
+    refresh_interval_seconds: int = Field(default=60, ge=1, le=3600)
+    cache_ttl_seconds: int = Field(default=55, ge=1, le=3600)
+    binance_base_url: str | None = None
+    price_fallback_exchange: str | None = Field(default=None, max_length=20)
+    internal_api_key: SecretStr | None = Field(default=None, min_length=INTERNAL_KEY_LENGTH_MIN)
+    price_api_url: str | None = None
+
+    _split_symbols = field_validator("symbols", mode="before")(_split)
+
+
 class LogFormat(StrEnum):
     """How log lines look: JSON for machines, columns for people, by the terminal if `auto`."""
 
@@ -120,6 +143,7 @@ class ServerSettings(_Group):
     bind_host: str = "127.0.0.1"
     api_port: int = Field(default=8000, ge=0, le=65535)
     sandbox_port: int = Field(default=8200, ge=0, le=65535)
+    prices_port: int = Field(default=8100, ge=0, le=65535)
     cors_origins: Annotated[list[str], NoDecode] = Field(default_factory=list)
     docs_enabled: bool = True
     body_limit_bytes: int = Field(default=65536, ge=1024, le=1048576)
@@ -141,6 +165,7 @@ class Settings:
     exchange: ExchangeSettings
     server: ServerSettings
     audit: AuditSettings = field(default_factory=lambda: AuditSettings(_env_file=None))
+    market: MarketSettings = field(default_factory=lambda: MarketSettings(_env_file=None))
 
     @classmethod
     def load(cls, *env_files: Path) -> Self:

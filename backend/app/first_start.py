@@ -59,6 +59,7 @@ def _new_secrets() -> dict[str, str]:
         "ENCRYPTION_KEY": urlsafe_b64encode(secrets.token_bytes(32)).decode(),
         "JWT_SECRET": secrets.token_urlsafe(48),
         "SANDBOX_SEED": secrets.token_urlsafe(32),
+        "INTERNAL_API_KEY": secrets.token_urlsafe(48),
     }
 
 

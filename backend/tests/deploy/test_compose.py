@@ -15,7 +15,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from backend.app.config import groups
+from backend.app.config import DatabaseSettings, MarketSettings, ServerSettings, groups
 from backend.tests.support.deployment import ROOT, compose, example_variables
 
 FILES = ("docker-compose.yml", "docker-compose.scale.yml")
@@ -23,7 +23,9 @@ INTERPOLATION = re.compile(r"(?<!\$)\$\{(?P<name>[A-Z_]+)(?P<rule>:[-?])?(?P<res
 SECRET = re.compile(r"PASSWORD|SECRET|_KEY|SEED")
 NO_RETRY = Retry(NoBackoff(), 0)
 # Compose has them, or the sandbox alone has use for them.
-NOT_FOR_THE_BACKEND = {"API_PORT", "SANDBOX_PORT", "SANDBOX_SEED"}
+NOT_FOR_THE_BACKEND = {"API_PORT", "SANDBOX_PORT", "SANDBOX_SEED", "PRICES_PORT"}
+# The price role reads these groups and must not be able to read any other's secret.
+FOR_PRICES = (DatabaseSettings, MarketSettings, ServerSettings)
 # The entrypoint and uvicorn read these.
 NOT_SETTINGS = {"DATABASE_WAIT_SECONDS", "FORWARDED_ALLOW_IPS"}
 
@@ -106,6 +108,14 @@ def test_every_setting_reaches_the_backend_and_nothing_else_does() -> None:
     assert passed - NOT_SETTINGS == settings - NOT_FOR_THE_BACKEND
 
 
+def test_the_price_api_gets_its_settings_and_no_key_of_the_vault() -> None:
+    settings = {name.upper() for group in FOR_PRICES for name in group.model_fields}
+    passed = compose()["services"]["prices"]["environment"].keys()
+
+    own = settings - {"API_PORT", "SANDBOX_PORT", "PRICES_PORT", "PRICE_API_URL"}
+    assert passed - NOT_SETTINGS == own | {"ROLE", "REDIS_URL", "EXCHANGE_MODE", "SANDBOX_URL"}
+
+
 def test_the_addresses_carry_the_passwords_of_the_services_they_name() -> None:
     backend = compose()["services"]["backend"]["environment"]
 
@@ -135,6 +145,7 @@ def test_the_optional_services_start_only_when_asked_for() -> None:
         "postgres": None,
         "valkey": None,
         "backend": None,
+        "prices": None,
         "sandbox": ["sandbox"],
         "pgadmin": ["pgadmin"],
     }
