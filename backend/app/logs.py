@@ -121,6 +121,9 @@ def configure_logging(settings: ServerSettings) -> None:
         if for_people
         else structlog.processors.JSONRenderer()
     )
+    # No line of ours tells of threads or processes: then nobody has to ask for them.
+    # Source: Python's logging HOWTO, "Optimization".
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logging.config.dictConfig(
         {
             "version": 1,

@@ -25,6 +25,7 @@ from backend.app.routes import (
     rotation_routes,
     user_routes,
 )
+from backend.app.routes.hot_paths import Endpoint, HotPaths, hot_paths
 from backend.app.routes.policy import refuse_undeclared_routes
 from backend.app.routes.problems import install_problem_handlers
 
@@ -55,6 +56,9 @@ _ROUTERS: dict[AppRole, tuple[APIRouter, ...]] = {
     ),
 }
 
+# Answered without FastAPI's detour (bench/credentials_list.py).
+_HOT: dict[AppRole, tuple[Endpoint, ...]] = {AppRole.API: (credential_routes.list_credentials,)}
+
 
 def create_app(role: AppRole, container: Container) -> FastAPI:
     """Return the app of one role on the services of `container`.
@@ -71,6 +75,8 @@ def create_app(role: AppRole, container: Container) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url="/openapi.json" if settings.docs_enabled else None,
+        # It would record the texts of exceptions, and asks on every request whether it may.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.container = container
     for router in _ROUTERS[role]:
@@ -80,6 +86,7 @@ def create_app(role: AppRole, container: Container) -> FastAPI:
         app.include_router(docs_routes.router)
     install_problem_handlers(app, container.clock)
     # Added last, met first.
+    app.add_middleware(HotPaths, hot=hot_paths(app, _HOT[role]), clock=container.clock)
     app.add_middleware(BodyLimit, limit_bytes=settings.body_limit_bytes, clock=container.clock)
     app.add_middleware(RequestContext, clock=container.clock)
     if settings.cors_origins:

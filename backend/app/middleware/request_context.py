@@ -3,7 +3,7 @@
 import logging
 import re
 import time
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -44,15 +44,14 @@ class RequestContext:
             if answer.status is None:
                 await internal_problem(request_id, self._clock())(scope, receive, answer.send)
         finally:
-            _REQUESTS.info(
-                "request",
+            _log_request(
                 {
                     "request_id": request_id,
                     "method": scope["method"],
                     "route": _route(scope),
                     "status": answer.status,
                     "milliseconds": round((time.perf_counter() - started) * 1000, 1),
-                },
+                }
             )
 
 
@@ -69,6 +68,15 @@ class _Answer:
             self.status = int(message["status"])
             message["headers"] = [*message["headers"], (b"x-request-id", self._request_id)]
         await self._send(message)
+
+
+def _log_request(members: dict[str, Any]) -> None:
+    if _REQUESTS.isEnabledFor(logging.INFO):
+        # Made by hand: `info` would search the stack for its caller, on every request.
+        record = logging.LogRecord(
+            REQUESTS, logging.INFO, __file__, 0, "request", (members,), exc_info=None
+        )
+        _REQUESTS.handle(record)
 
 
 def _asked_id(scope: Scope) -> str | None:
