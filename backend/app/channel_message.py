@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 PRICES: Final = "prices"
+NOTIFICATIONS: Final = "notifications"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,4 +24,4 @@ def candles_channel(symbol: str, interval: str) -> str:
 
 def notifications_channel(user_id: int) -> str:
     """Return the channel of one user's notifications, which nobody else may hear."""
-    return f"notifications:{user_id}"
+    return f"{NOTIFICATIONS}:{user_id}"

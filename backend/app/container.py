@@ -34,6 +34,7 @@ from backend.app.services.key_instances import KeyInstances, new_instance_name
 from backend.app.services.key_service import KeyService
 from backend.app.services.key_sources import build_key_ring
 from backend.app.services.key_switch import KeySwitch
+from backend.app.services.live.live_hub import LiveHub
 from backend.app.services.login_throttle import LoginThrottling
 from backend.app.services.notification_service import NotificationService
 from backend.app.services.passport_service import PassportService
@@ -77,6 +78,7 @@ class Container:
         self.health = HealthService(self.database)
         # Before everything else that reads REDIS_URL: here an unusable one is refused.
         self._cache = CacheService(self._redis_cache())
+        self.live = LiveHub(self.database)
         self._build_locks()
         self._build_login()
         self._build_vault(connector)
@@ -108,6 +110,7 @@ class Container:
         """Finish what is under way, then let go of everything."""
         self.health.drain()
         await self._workers.stop()
+        await self.live.stop()
         await self._key_check.leave()
         await self._connector.close()
         await self._cache.stop()
