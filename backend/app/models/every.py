@@ -20,8 +20,10 @@ from backend.app.models.latest_price import LatestPrice
 from backend.app.models.login_throttle import LoginThrottle
 from backend.app.models.market_reference import Asset, ExchangeInfo, Symbol
 from backend.app.models.notification_event import NotificationEvent
+from backend.app.models.price_alert import PriceAlert, PriceNews
 from backend.app.models.refresh_token import RefreshToken
 from backend.app.models.user import User
+from backend.app.models.webhook import Webhook, WebhookDelivery, WebhookSecret
 from backend.app.models.websocket_ticket import WebsocketTicket
 
 TABLES = (
@@ -49,6 +51,11 @@ TABLES = (
     ChannelHead,
     ChannelMessage,
     WebsocketTicket,
+    PriceAlert,
+    PriceNews,
+    Webhook,
+    WebhookSecret,
+    WebhookDelivery,
     Tick,
     Candle,
     CandleBackfill,
