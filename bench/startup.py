@@ -55,6 +55,7 @@ def _up(home: Path) -> Iterator[float]:
         "STRONGROOM_HOME": str(home),
         "API_PORT": str(port),
         "SANDBOX_PORT": str(free_port()),
+        "PRICES_PORT": str(free_port()),
     }
     started = time.perf_counter()
     with running(strongroom("up"), port, "/readyz", environment):

@@ -26,6 +26,7 @@ class ServedRole(StrEnum):
 
     API = "api"
     SANDBOX = "sandbox"
+    PRICES = "prices"
 
 
 @app.command()

@@ -10,6 +10,7 @@ from backend.app.clock import Clock, utc_now
 from backend.app.config import Settings
 from backend.app.database import Database
 from backend.app.exchanges.connector import Connector, ConnectorSettings
+from backend.app.market_container import MarketContainer
 from backend.app.repositories.audit_appender import AuditAppender
 from backend.app.services.account_service import AccountService
 from backend.app.services.address_limit import AddressLimit
@@ -34,8 +35,10 @@ from backend.app.services.key_instances import KeyInstances, new_instance_name
 from backend.app.services.key_service import KeyService
 from backend.app.services.key_sources import build_key_ring
 from backend.app.services.key_switch import KeySwitch
+from backend.app.services.live.silent_announcer import SilentAnnouncer
 from backend.app.services.live.live_hub import LiveHub
 from backend.app.services.login_throttle import LoginThrottling
+from backend.app.services.market.public_markets import PublicMarkets
 from backend.app.services.notification_service import NotificationService
 from backend.app.services.passport_service import PassportService
 from backend.app.services.password_service import PasswordService
@@ -61,6 +64,8 @@ _CACHE_MARK: Final = b"strongroom/cache-mark/1"
 class Container:
     """The services of one process. Build it, `start` it, `stop` it.
 
+    Market data it reads; it fetches it too only if it `keeps_market`, as `up` does.
+
     Raises:
         ConfigurationError: a secret it cannot do without is missing or damaged.
     """
@@ -71,6 +76,9 @@ class Container:
         database_url: str,
         clock: Clock = utc_now,
         connector: ExchangeConnector | None = None,
+        source: PublicMarkets | None = None,
+        *,
+        keeps_market: bool = False,
     ) -> None:
         self.settings = settings
         self.clock = clock
@@ -82,6 +90,14 @@ class Container:
         self._build_locks()
         self._build_login()
         self._build_vault(connector)
+        self.market = MarketContainer(
+            settings,
+            database=self.database,
+            cache=self._cache,
+            announcer=SilentAnnouncer(),
+            clock=clock,
+            source=source,
+        )
         self._workers = WorkerRunner(
             (
                 SessionListener(self.database.engine, self.guards),
@@ -91,6 +107,7 @@ class Container:
                 ApiKeyKeeper(self.database, self.guards.keys, clock),
                 RotationKeeper(self.rotation_upkeep),
                 *self._watches(),
+                *(self.market.workers() if keeps_market else ()),
             )
         )
 
@@ -113,6 +130,7 @@ class Container:
         await self.live.stop()
         await self._key_check.leave()
         await self._connector.close()
+        await self.market.close()
         await self._cache.stop()
         await self.audit.stop()
         await self._anchors.finish()

@@ -262,6 +262,48 @@ class NotificationNotFound(NotFound):
     title = "No such notification"
 
 
+class InternalDoorClosed(Unavailable):
+    """No internal key is set here, so nobody can show the right one."""
+
+    slug = "internal-door-closed"
+    title = "This service has no internal key"
+
+
+class InternalKeyRefused(Forbidden):
+    """The internal key shown is not the one of this installation."""
+
+    slug = "internal-key-refused"
+    title = "Wrong internal key"
+
+
+class SymbolUnknown(NotFound):
+    """No market of that name is kept here; `near` names those that look like it."""
+
+    slug = "symbol-unknown"
+    title = "No such symbol"
+
+
+class PriceUnknown(NotFound):
+    """The symbol is known, but no source has ever told a price of it that was believed."""
+
+    slug = "price-unknown"
+    title = "No price is known yet"
+
+
+class AssetUnknown(NotFound):
+    """No symbol that is kept here trades this asset."""
+
+    slug = "asset-unknown"
+    title = "No such asset"
+
+
+class MarketDataUnavailable(Unavailable):
+    """No source has answered yet, so there is nothing to tell and nothing is made up."""
+
+    slug = "market-data-unavailable"
+    title = "No market data yet"
+
+
 class CredentialUnreadable(Unavailable):
     """A sealed secret does not open under its own context: damaged, moved or foreign."""
 

@@ -2,11 +2,11 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from starlette.types import ASGIApp
 
@@ -20,6 +20,7 @@ from backend.app.first_start import ensure_secrets
 from backend.app.logs import configure_logging
 from backend.app.main import AppRole, create_app
 from backend.app.migrations import migrate
+from backend.app.prices_container import PricesContainer
 from backend.app.sandbox.app import create_sandbox_app
 from backend.app.services.password_service import new_password
 from backend.app.services.user_service import FIRST_ADMINISTRATOR
@@ -30,6 +31,13 @@ Greeting = Callable[[list[Served], str | None], None]
 ANCHOR_FILE: Final = "audit-anchors.jsonl"
 _DATABASE_HOME: Final = "postgres"
 _DOTENV: Final = Path(".env")
+
+_Root = TypeVar("_Root", bound=Container | PricesContainer)
+# What each role that has a database is built from. Only `up` serves several from one.
+_ROOTS: Final[Mapping[AppRole, Callable[[Settings, str], Container | PricesContainer]]] = {
+    AppRole.API: Container,
+    AppRole.PRICES: PricesContainer,
+}
 
 
 async def run_everything(greet: Greeting) -> int:
@@ -43,6 +51,7 @@ async def run_everything(greet: Greeting) -> int:
     async with AsyncExitStack() as stack:
         # Ports first: a taken one is told before a database is started.
         api = stack.enter_context(_port(settings, AppRole.API))
+        prices = stack.enter_context(_port(settings, AppRole.PRICES))
         served = []
         settings = _with_anchors_in(settings, home)
         if settings.exchange.exchange_mode is Environment.SANDBOX:
@@ -51,9 +60,13 @@ async def run_everything(greet: Greeting) -> int:
             served.append(Served(AppRole.SANDBOX, _sandbox_app(settings), sandbox))
         url = await stack.enter_async_context(_database(settings, home))
         await asyncio.to_thread(migrate, url)
-        container = await stack.enter_async_context(_running(settings, url))
+        container = Container(settings, url, keeps_market=True)
+        await stack.enter_async_context(_running(container))
         password = await _first_password(container)
-        served.insert(0, Served(AppRole.API, create_app(AppRole.API, container), api))
+        served[:0] = [
+            Served(role, create_app(role, container), listener)
+            for role, listener in ((AppRole.API, api), (AppRole.PRICES, prices))
+        ]
         await serve(
             served,
             settings.server,
@@ -73,7 +86,8 @@ async def run_role(role: AppRole, greet: Greeting) -> int:
             app, on_stop = _sandbox_app(settings), _nothing
         else:
             url = configured_url(settings)
-            container = await stack.enter_async_context(_running(settings, url))
+            container = _ROOTS[role](settings, url)
+            await stack.enter_async_context(_running(container))
             app, on_stop = create_app(role, container), container.health.drain
         served = [Served(role, app, listener)]
         await serve(served, settings.server, on_ready=lambda: greet(served, None), on_stop=on_stop)
@@ -97,7 +111,7 @@ async def reset_password(username: str) -> int:
     home = home_directory()
     settings = Settings.load(ensure_secrets(home), _DOTENV)
     configure_logging(settings.server)
-    async with _database(settings, home) as url, _running(settings, url) as container:
+    async with _database(settings, home) as url, _running(Container(settings, url)) as container:
         if username == FIRST_ADMINISTRATOR:
             await container.users.ensure_administrator(new_password())
         password = await container.users.reset_password(username)
@@ -160,8 +174,7 @@ async def reachable_database(settings: Settings, home: Path) -> AsyncIterator[st
 
 
 @asynccontextmanager
-async def _running(settings: Settings, url: str) -> AsyncIterator[Container]:
-    container = Container(settings, url)
+async def _running(container: _Root) -> AsyncIterator[_Root]:
     try:
         await container.start()
         yield container
@@ -173,6 +186,7 @@ def _port(settings: Settings, role: AppRole) -> AbstractContextManager[socket.so
     ports = {
         AppRole.API: (settings.server.api_port, "API_PORT"),
         AppRole.SANDBOX: (settings.server.sandbox_port, "SANDBOX_PORT"),
+        AppRole.PRICES: (settings.server.prices_port, "PRICES_PORT"),
     }
     return listening(settings.server.bind_host, *ports[role])
 

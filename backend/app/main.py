@@ -9,6 +9,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from backend.app.container import Container
 from backend.app.middleware.body_limit import BodyLimit
 from backend.app.middleware.request_context import RequestContext
+from backend.app.prices_container import PricesContainer
 from backend.app.routes import (
     account_routes,
     api_key_routes,
@@ -35,9 +36,14 @@ class AppRole(StrEnum):
 
     API = "api"
     SANDBOX = "sandbox"
+    PRICES = "prices"
 
 
-_V1 = "/api/v1"
+_PREFIX = {AppRole.API: "/api/v1", AppRole.PRICES: ""}
+_SUMMARY = {
+    AppRole.API: "Exchange keys: sealed, verified, never shown again.",
+    AppRole.PRICES: "Prices as exchanges told them, with their age; never made up.",
+}
 # Asked in this order for every request: what is asked most stands first.
 _ROUTERS: dict[AppRole, tuple[APIRouter, ...]] = {
     AppRole.API: (
@@ -54,13 +60,17 @@ _ROUTERS: dict[AppRole, tuple[APIRouter, ...]] = {
         audit_routes.router,
         key_routes.router,
     ),
+    AppRole.PRICES: (),
 }
 
 # Answered without FastAPI's detour (bench/credentials_list.py).
-_HOT: dict[AppRole, tuple[Endpoint, ...]] = {AppRole.API: (credential_routes.list_credentials,)}
+_HOT: dict[AppRole, tuple[Endpoint, ...]] = {
+    AppRole.API: (credential_routes.list_credentials,),
+    AppRole.PRICES: (),
+}
 
 
-def create_app(role: AppRole, container: Container) -> FastAPI:
+def create_app(role: AppRole, container: Container | PricesContainer) -> FastAPI:
     """Return the app of one role on the services of `container`.
 
     Raises:
@@ -69,7 +79,7 @@ def create_app(role: AppRole, container: Container) -> FastAPI:
     settings = container.settings.server
     app = FastAPI(
         title="Strongroom",
-        summary="Exchange keys: sealed, verified, never shown again.",
+        summary=_SUMMARY[role],
         version=version("strongroom"),
         # Our own page: FastAPI's loads its scripts from a foreign host.
         docs_url=None,
@@ -80,7 +90,7 @@ def create_app(role: AppRole, container: Container) -> FastAPI:
     )
     app.state.container = container
     for router in _ROUTERS[role]:
-        app.include_router(router, prefix=_V1)
+        app.include_router(router, prefix=_PREFIX[role])
     app.include_router(health_routes.router)
     if settings.docs_enabled:
         app.include_router(docs_routes.router)

@@ -5,6 +5,8 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from backend.app.container import Container
+from backend.app.market_container import MarketContainer
+from backend.app.services.health_service import HealthService
 
 
 def services_of(request: Request) -> Container:
@@ -17,4 +19,22 @@ async def _services(request: Request) -> Container:
     return services_of(request)
 
 
+def market_of(request: Request) -> MarketContainer:
+    """Return market data's services, whichever role was asked."""
+    market: MarketContainer = request.app.state.container.market
+    return market
+
+
+async def _market(request: Request) -> MarketContainer:
+    return market_of(request)
+
+
+async def _health(request: Request) -> HealthService:
+    health: HealthService = request.app.state.container.health
+    return health
+
+
 ServicesDep = Annotated[Container, Depends(_services)]
+# Of every role that has a database; the services of the vault are the API's alone.
+MarketDep = Annotated[MarketContainer, Depends(_market)]
+HealthDep = Annotated[HealthService, Depends(_health)]

@@ -4,7 +4,7 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel
 
 from backend.app.errors import DatabaseUnavailable
-from backend.app.routes.dependencies import ServicesDep
+from backend.app.routes.dependencies import HealthDep
 from backend.app.routes.policy import PUBLIC
 from backend.app.routes.problems import refusals
 
@@ -25,7 +25,7 @@ async def alive() -> Health:
 
 
 @router.get("/readyz", dependencies=[Depends(PUBLIC)], responses=refusals(DatabaseUnavailable))
-async def ready(services: ServicesDep) -> Health:
+async def ready(service: HealthDep) -> Health:
     """Say that requests can be served: the database answers and nobody is shutting down."""
-    await services.health.check()
+    await service.check()
     return Health(status="ready")

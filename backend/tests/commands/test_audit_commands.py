@@ -24,7 +24,8 @@ SECONDS_MAX = 60
 
 def environment(home: Path, **variables: str) -> dict[str, str]:
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    ports = {"API_PORT": str(free_port()), "SANDBOX_PORT": str(free_port())}
+    names = ("API_PORT", "SANDBOX_PORT", "PRICES_PORT")
+    ports = {name: str(free_port()) for name in names}
     return {**kept, **ports, "STRONGROOM_HOME": str(home / "kept"), **variables}
 
 

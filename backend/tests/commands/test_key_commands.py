@@ -46,7 +46,7 @@ def free_port() -> str:
 
 @contextmanager
 def up(home: Path) -> Iterator[None]:
-    ports = {"API_PORT": free_port(), "SANDBOX_PORT": free_port()}
+    ports = {name: free_port() for name in ("API_PORT", "SANDBOX_PORT", "PRICES_PORT")}
     with subprocess.Popen(
         [STRONGROOM, "up"],
         cwd=home,

@@ -23,7 +23,8 @@ SECONDS_MAX = 60
 
 def command(*words: str, home: Path, **variables: str) -> dict[str, object]:
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    ports = {"API_PORT": str(free_port()), "SANDBOX_PORT": str(free_port())}
+    names = ("API_PORT", "SANDBOX_PORT", "PRICES_PORT")
+    ports = {name: str(free_port()) for name in names}
     return {
         "args": [STRONGROOM, *words],
         "cwd": home,

@@ -1,0 +1,69 @@
+"""The composition root of a process that serves prices and nothing else."""
+
+import hmac
+import secrets
+from typing import Final
+
+from backend.app.clock import Clock, utc_now
+from backend.app.config import Settings
+from backend.app.database import Database
+from backend.app.market_container import MarketContainer
+from backend.app.services.cache_service import CacheService
+from backend.app.services.health_service import HealthService
+from backend.app.services.live.silent_announcer import SilentAnnouncer
+from backend.app.services.market.public_markets import PublicMarkets
+from backend.app.services.redis_cache import RedisCache
+from backend.app.workers.runner import WorkerRunner
+
+_CACHE_MARK: Final = b"strongroom/price-cache-mark/1"
+
+
+class PricesContainer:
+    """The services of the Price API. It holds no key of the vault and none that signs logins."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        database_url: str,
+        clock: Clock = utc_now,
+        source: PublicMarkets | None = None,
+    ) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.database = Database(database_url, settings.database)
+        self.health = HealthService(self.database)
+        self._cache = CacheService(_redis_cache(settings))
+        self.market = MarketContainer(
+            settings,
+            database=self.database,
+            cache=self._cache,
+            announcer=SilentAnnouncer(),
+            clock=clock,
+            source=source,
+        )
+        self._workers = WorkerRunner(self.market.workers())
+
+    async def start(self) -> None:
+        """Start what runs beside the requests."""
+        await self._cache.start()
+        self._workers.start()
+
+    async def stop(self) -> None:
+        """Finish what is under way, then let go of everything."""
+        self.health.drain()
+        await self._workers.stop()
+        await self.market.close()
+        await self._cache.stop()
+        await self.database.close()
+
+
+def _redis_cache(settings: Settings) -> RedisCache | None:
+    if settings.cache.redis_url is None:
+        return None
+    # Price roles that share the key read what one of them stored; without it each reads its own.
+    # The API marks by its own secret: what either stored counts for nothing with the other.
+    internal = settings.market.internal_api_key
+    secret = internal.get_secret_value().encode() if internal else secrets.token_bytes(32)
+    return RedisCache(
+        settings.cache.redis_url.get_secret_value(), hmac.digest(secret, _CACHE_MARK, "sha256")
+    )
