@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from bench._support import (
     Load,
     api_environment,
     bare_app,
+    cpu_seconds,
     free_port,
     get,
     judged,
@@ -76,30 +78,63 @@ def _requests(tokens: Sequence[str]) -> list[bytes]:
     return [get(_LIST, tokens[number % len(tokens)]) for number in range(_CONNECTIONS)]
 
 
-def _measure(targets: dict[str, tuple[int, list[bytes]]], seconds: float) -> dict[str, Load]:
+@dataclass(frozen=True)
+class _Target:
+    """A server, what it is asked, and its process."""
+
+    port: int
+    requests: list[bytes]
+    process: int
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What the load has shown, and what a request cost the server's process."""
+
+    load: Load
+    cpu_us: float
+
+
+def _measure(targets: dict[str, _Target], seconds: float) -> dict[str, _Found]:
     """Load every target in turn, several times over, so that a busy moment hits all alike."""
-    for port, requests in targets.values():
-        load(port, requests, seconds / 2)
+    for target in targets.values():
+        load(target.port, target.requests, seconds / 2)
     rounds = [
-        {name: load(port, requests, seconds) for name, (port, requests) in targets.items()}
+        {name: _measured(target, seconds) for name, target in targets.items()}
         for _ in range(_ROUNDS)
     ]
-    return {name: middle([one[name] for one in rounds]) for name in targets}
+    return {
+        name: _Found(
+            middle([each[name].load for each in rounds]),
+            min(each[name].cpu_us for each in rounds),
+        )
+        for name in targets
+    }
 
 
-def _line(name: str, ours: Load, reference: Load, verdict: str) -> None:
-    print(
-        f"{name:<34} {ours.per_second:>7.0f}/s p99 {ours.p99_ms:>6.1f} ms"
-        f" {reference.per_second:>7.0f}/s p99 {reference.p99_ms:>6.1f} ms {verdict}",
-        flush=True,
-    )
+def _measured(target: _Target, seconds: float) -> _Found:
+    before = cpu_seconds(target.process)
+    shown = load(target.port, target.requests, seconds)
+    spent = cpu_seconds(target.process) - before
+    return _Found(shown, spent / (shown.per_second * seconds) * 1e6)
 
 
-def _report(found: dict[str, Load], pairs: Sequence[tuple[str, str, str, float | None]]) -> None:
+def _line(name: str, ours: _Found, reference: _Found, verdict: str) -> None:
+    told = [
+        f"{each.load.per_second:>7.0f}/s p99 {each.load.p99_ms:>6.1f} ms {each.cpu_us:>5.0f} us"
+        for each in (ours, reference)
+    ]
+    print(f"{name:<28} {' '.join(told)} {verdict}", flush=True)
+
+
+def _report(found: dict[str, _Found], pairs: Sequence[tuple[str, str, str, float | None]]) -> None:
     for name, ours, reference, goal in pairs:
-        ratio = found[ours].per_second / found[reference].per_second
+        ratio = found[ours].load.per_second / found[reference].load.per_second
         verdict = judged(ratio, goal) if goal else f"{ratio:>6.2f}x"
         _line(name, found[ours], found[reference], verdict)
+        # A second opinion that other work on the machine hardly touches.
+        cpu = found[reference].cpu_us / found[ours].cpu_us
+        print(f"{'  the same by CPU of the server':<93} {cpu:>6.2f}x")
 
 
 def main(seconds: float) -> None:
@@ -111,34 +146,39 @@ def main(seconds: float) -> None:
         port, alone_port, bare_port = free_port(), free_port(), free_port()
         serve = strongroom("serve", "--role", "api")
         environment = api_environment(url, port, valkey.url)
-        stack.enter_context(running(serve, port, "/readyz", environment))
+        shared = stack.enter_context(running(serve, port, "/readyz", environment)).pid
         alone = {**environment, "API_PORT": str(alone_port)}
         del alone["REDIS_URL"]
-        stack.enter_context(running(serve, alone_port, "/readyz", alone))
+        single = stack.enter_context(running(serve, alone_port, "/readyz", alone)).pid
 
         tokens = [_person(port, f"person{number}") for number in range(_PEOPLE)]
         body = directory / "body.json"
         body.write_bytes(_ask(port, "GET", _LIST, tokens[0]))
-        stack.enter_context(running(bare_app(bare_port, body), bare_port, "/"))
+        bare = stack.enter_context(running(bare_app(bare_port, body), bare_port, "/")).pid
 
-        print(f"{'credentials list':<34} {'ours':>26} {'reference':>26} {'ratio':>7}")
+        print(f"{'credentials list':<28} {'ours':>31} {'reference':>31} {'ratio':>7}")
         one, many = _requests(tokens[:1]), _requests(tokens)
-        reference = (bare_port, [get("/")] * _CONNECTIONS)
+        reference = _Target(bare_port, [get("/")] * _CONNECTIONS, bare)
         up = _measure(
             {
                 "bare": reference,
-                "alone": (alone_port, one),
-                "up": (port, one),
-                "up, many": (port, many),
+                "alone": _Target(alone_port, one, single),
+                "up": _Target(port, one, shared),
+                "up, many": _Target(port, many, shared),
             },
             seconds,
         )
         valkey.kill()
         down = _measure(
-            {"bare": reference, "down": (port, one), "down, many": (port, many)}, seconds
+            {
+                "bare": reference,
+                "down": _Target(port, one, shared),
+                "down, many": _Target(port, many, shared),
+            },
+            seconds,
         )
         # Two runs of the reference tell how far the machine itself has moved meanwhile.
-        drift = down["bare"].per_second / up["bare"].per_second
+        drift = down["bare"].load.per_second / up["bare"].load.per_second
         found = {**up, **{name: down[name] for name in ("down", "down, many")}}
         _report(
             found,
@@ -149,8 +189,8 @@ def main(seconds: float) -> None:
                 (f"the same, {_PEOPLE} people", "down, many", "up, many", None),
             ],
         )
-        p99 = found["down"].p99_ms / found["up"].p99_ms
-        print(f"{'p99, Redis down against up':<34} {judged(p99, _DOWN_P99_GOAL, at_least=False)}")
+        p99 = found["down"].load.p99_ms / found["up"].load.p99_ms
+        print(f"{'p99, Redis down against up':<93} {judged(p99, _DOWN_P99_GOAL, at_least=False)}")
         print(f"(the reference itself moved by {drift:.2f}x between the two halves)")
 
 
