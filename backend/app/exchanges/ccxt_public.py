@@ -28,6 +28,8 @@ _STUMBLES: Final = (ValueError, TypeError, LookupError, AttributeError, Arithmet
 
 _SILENCES: Final = {
     Fault.TOO_SLOW: MarketFault.SLOW,
+    # No place in time: it is our own line that is full.
+    Fault.CROWDED: MarketFault.SLOW,
     Fault.REDIRECT: MarketFault.NONSENSE,
     Fault.TOO_LARGE: MarketFault.NONSENSE,
     Fault.UNDECODABLE: MarketFault.NONSENSE,
@@ -79,6 +81,14 @@ class _Loaded:
     base_error: type[Exception]
 
 
+class _Answered(Exception):
+    """An answer on its way past CCXT."""
+
+    def __init__(self, value: Any) -> None:
+        super().__init__()
+        self.value = value
+
+
 class CcxtPublic:
     """Asks exchanges without a key. `base_urls` says where one is not where CCXT thinks it is."""
 
@@ -104,7 +114,8 @@ class CcxtPublic:
             MarketSourceUnavailable: no usable answer came.
         """
         spot, client = _SPOT[exchange], await self._client(exchange)
-        client.fetch = _from_elsewhere(client.fetch, asyncio.get_running_loop())
+        answer = await self._answer(exchange, client, spot.method, dict(spot.params))
+        client.fetch = _answering(answer)
 
         # Thousands of markets take CCXT longer than anybody should wait for the loop.
         def list_them() -> Any:
@@ -115,10 +126,12 @@ class CcxtPublic:
             raise MarketSourceUnavailable(exchange, MarketFault.NONSENSE)
         return listed
 
-    async def candle_rows(
+    async def candles(
         self, exchange: str, market: Mapping[str, Any], interval: str, start_ms: int, limit: int
-    ) -> list[Any]:
-        """Return candles as the exchange writes them, asked for as CCXT asks.
+    ) -> Any:
+        """Ask for candles as CCXT asks for them, and return the answer as it came.
+
+        CCXT's reading takes an answer without candles for no candles, and drops half of each row.
 
         Raises:
             MarketSourceUnavailable: no usable answer came.
@@ -126,13 +139,23 @@ class CcxtPublic:
         client = await self._client(exchange)
         symbol = market["symbol"]
         client.markets = {symbol: client.safe_market_structure(dict(market))}
-        # CCXT's reading drops what was traded in quote, and sorts before anybody could look.
-        client.parse_ohlcvs = lambda rows, *_: rows
-        asked = client.fetch_ohlcv(symbol, interval, start_ms, limit)
-        rows = await self._guarded(exchange, asked)
-        if not isinstance(rows, list):
-            raise MarketSourceUnavailable(exchange, MarketFault.NONSENSE)
-        return rows
+        return await self._answer(
+            exchange, client, "fetch_ohlcv", symbol, interval, start_ms, limit
+        )
+
+    async def _answer(self, exchange: str, client: Any, method: str, *args: Any) -> Any:
+        """Return the answer to what a unified method asks, and leave CCXT before it reads it."""
+        send = client.fetch
+
+        async def leave(*sent: Any) -> Any:
+            raise _Answered(await send(*sent))
+
+        client.fetch = leave
+        try:
+            await self._guarded(exchange, getattr(client, method)(*args))
+        except _Answered as answered:
+            return answered.value
+        return None
 
     async def _guarded(self, exchange: str, asked: Awaitable[Any]) -> Any:
         try:
@@ -188,16 +211,6 @@ def _answering(answer: Any) -> Fetch:
         return answer
 
     return answered
-
-
-def _from_elsewhere(fetch: Fetch, home: asyncio.AbstractEventLoop) -> Fetch:
-    """Return a `fetch` for another thread's loop: the sending stays in the loop of the session."""
-
-    async def hop(*args: Any, **named: Any) -> Any:
-        sent = asyncio.run_coroutine_threadsafe(fetch(*args, **named), home)
-        return await asyncio.wrap_future(sent)
-
-    return hop
 
 
 def _read(exchange: str, status: int, body: bytes) -> Any:

@@ -7,13 +7,13 @@ Source: the rows as CCXT's `parse_ohlcv` documents them for each exchange, and t
 on candles (klines) for the members CCXT leaves out.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from backend.app.exchanges.asking import digits
+from backend.app.exchanges.asking import digits, member
 from backend.app.exchanges.market_data import SourceCandle, number, positive
 from backend.app.exchanges.registry import ExchangeId
 
@@ -27,6 +27,7 @@ INTERVALS: Final[Mapping[str, timedelta]] = {
 }
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _UNITS_MAX: Final = 4_102_444_800_000
+_ROWS_MAX: Final = 5_000
 _MISSING: Final = object()
 
 
@@ -36,27 +37,32 @@ class NotACandle(Exception):
 
 @dataclass(frozen=True, slots=True)
 class CandleRows:
-    """Under which index or name a row holds what; `page_max` is the most one answer holds."""
+    """Where an answer holds its rows, and under which index or name a row holds what."""
 
     page_max: int
+    """The most candles one answer holds."""
     open: int | str
     high: int | str
     low: int | str
     close: int | str
     volume: int | str
     quote_volume: int | str
+    rows: tuple[str, ...] = ()
     at: int | str = 0
     trades: int | str | None = None
     in_seconds: bool = False
     lacks: frozenset[str] = frozenset()
     """Intervals whose candles do not open on UTC's clock, or that do not exist."""
 
-    def read(self, rows: Sequence[Any], interval: timedelta) -> dict[datetime, SourceCandle]:
+    def read(self, answer: Any, interval: timedelta) -> dict[datetime, SourceCandle]:
         """Return the candles by the time they open, in any order.
 
         Raises:
-            NotACandle: one is none, or two of one time differ.
+            NotACandle: one is none, two of one time differ, there is no list or it has no end.
         """
+        rows = member(answer, *self.rows)
+        if not isinstance(rows, list) or len(rows) > _ROWS_MAX:
+            raise NotACandle
         candles: dict[datetime, SourceCandle] = {}
         for row in rows:
             candle = self._read(row, interval)
@@ -114,8 +120,8 @@ def _amount(value: Any) -> Decimal:
 
 CANDLES: Final[Mapping[str, CandleRows]] = {
     ExchangeId.BINANCE: CandleRows(1000, 1, 2, 3, 4, 5, quote_volume=7, trades=8),
-    ExchangeId.OKX: CandleRows(300, 1, 2, 3, 4, 5, quote_volume=7),
-    ExchangeId.BYBIT: CandleRows(1000, 1, 2, 3, 4, 5, quote_volume=6),
+    ExchangeId.OKX: CandleRows(300, 1, 2, 3, 4, 5, quote_volume=7, rows=("data",)),
+    ExchangeId.BYBIT: CandleRows(1000, 1, 2, 3, 4, 5, quote_volume=6, rows=("result", "list")),
     ExchangeId.HTX: CandleRows(
         1000,
         "open",
@@ -124,15 +130,18 @@ CANDLES: Final[Mapping[str, CandleRows]] = {
         "close",
         "amount",
         quote_volume="vol",
+        rows=("data",),
         at="id",
         trades="count",
         in_seconds=True,
         # Days begin at midnight in Singapore: https://github.com/ccxt/ccxt/pull/18014.
         lacks=frozenset({"1d"}),
     ),
-    ExchangeId.KUCOIN: CandleRows(1500, 1, 3, 4, 2, 5, quote_volume=6, in_seconds=True),
+    ExchangeId.KUCOIN: CandleRows(
+        1500, 1, 3, 4, 2, 5, quote_volume=6, rows=("data",), in_seconds=True
+    ),
     ExchangeId.GATE: CandleRows(1000, 5, 3, 4, 2, 6, quote_volume=1, in_seconds=True),
     # The older half of Bitget's candles is told by the 200.
-    ExchangeId.BITGET: CandleRows(200, 1, 2, 3, 4, 5, quote_volume=7),
+    ExchangeId.BITGET: CandleRows(200, 1, 2, 3, 4, 5, quote_volume=7, rows=("data",)),
     ExchangeId.MEXC: CandleRows(500, 1, 2, 3, 4, 5, quote_volume=7),
 }

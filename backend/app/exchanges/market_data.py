@@ -69,7 +69,7 @@ class BadQuoteReason(StrEnum):
 class Quote:
     """What a market last traded at.
 
-    `as_of` is the exchange's time, or when we asked where it tells none or one that is yet to come.
+    `as_of` is the exchange's time; where it tells none, when we asked; never later than the answer.
     """
 
     symbol: str
@@ -120,11 +120,7 @@ class SourceCandle:
 
 
 def number(value: Any) -> Decimal | None:
-    """Return a number exactly as it was written; None for whatever is none, or out of all bounds.
-
-    >>> number("0.10"), number(7), number("NaN"), number("1_0"), number(True)
-    (Decimal('0.10'), Decimal('7'), None, None, None)
-    """
+    """Return a number exactly as it was written; None for what is none, or out of all bounds."""
     if isinstance(value, bool) or not isinstance(value, str | int):
         return None
     # Python refuses to write out a number of thousands of digits, and says so by raising.

@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 from backend.app.exchanges.asking import member
@@ -16,17 +16,14 @@ from backend.app.exchanges.market_data import (
 
 KEPT_SECONDS: Final = 3600.0
 TRIED_AGAIN_SECONDS: Final = 60.0
-"""How long after a failure the last list is used before the next try."""
+"""How long the last list is used before the next try to read it again."""
 MARKETS_MAX: Final = 20_000
 _ASSET: Final = re.compile(r"[^\s/:]{1,30}")
 _NAME_LENGTH_MAX: Final = 60
 
 
-@dataclass(frozen=True, slots=True)
-class Listings:
-    """The markets of one exchange, by symbol."""
-
-    by_symbol: Mapping[str, MarketListing] = field(repr=False)
+Listings = Mapping[str, MarketListing]
+"""The markets of one exchange, by symbol."""
 
 
 @dataclass(slots=True)
@@ -58,26 +55,24 @@ class MarketLists:
         kept = self._kept.get(exchange)
         if kept is not None and self._monotonic() < kept.loaded_at + KEPT_SECONDS:
             return kept.listings
-        return await self._loaded(exchange)
+        # Whoever stops waiting must not take the list from the others.
+        return await asyncio.shield(self._loading_task(exchange))
 
     async def known(self, exchange: str) -> Listings:
-        """Return a fresh list, or the last one while no fresh one can be had.
+        """Return the list at hand, and have it read again where it is older than an hour.
 
-        What a market is called hardly ever changes, so prices do not go away with the list.
+        What a market is called hardly ever changes, so no price waits for the list or goes with it.
 
         Raises:
             MarketSourceUnavailable: none was ever loaded, and none came.
         """
         kept = self._kept.get(exchange)
-        if kept is not None and self._monotonic() < kept.try_again_at:
-            return kept.listings
-        try:
+        if kept is None:
             return await self.fresh(exchange)
-        except MarketSourceUnavailable:
-            if kept is None:
-                raise
+        if self._monotonic() >= kept.try_again_at:
             kept.try_again_at = self._monotonic() + TRIED_AGAIN_SECONDS
-            return kept.listings
+            self._loading_task(exchange)
+        return kept.listings
 
     async def close(self) -> None:
         """Give up what is being loaded."""
@@ -86,24 +81,23 @@ class MarketLists:
             task.cancel()
         await asyncio.gather(*loading, return_exceptions=True)
 
-    async def _loaded(self, exchange: str) -> Listings:
+    def _loading_task(self, exchange: str) -> asyncio.Task[Listings]:
         task = self._loading.get(exchange)
         if task is None:
             task = asyncio.create_task(self._load_once(exchange))
             self._loading[exchange] = task
             task.add_done_callback(lambda done: self._ended(exchange, done))
-        # Whoever stops waiting must not take the list from the others.
-        return await asyncio.shield(task)
+        return task
 
     def _ended(self, exchange: str, task: asyncio.Task[Listings]) -> None:
         self._loading.pop(exchange, None)
-        # If everybody has left, nobody else would look at how it ended.
+        # Where nobody waits, nobody else would look at how it ended.
         if not task.cancelled():
             task.exception()
 
     async def _load_once(self, exchange: str) -> Listings:
-        listings = Listings(dict(_read(await self._load(exchange))))
-        if not listings.by_symbol:
+        listings = dict(_read(await self._load(exchange)))
+        if not listings:
             raise MarketSourceUnavailable(exchange, MarketFault.NONSENSE)
         now = self._monotonic()
         self._kept[exchange] = _Kept(listings, now, now + KEPT_SECONDS)

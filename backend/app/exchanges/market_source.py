@@ -93,7 +93,7 @@ class MarketSource:
         if len(wanted) > SYMBOLS_MAX:
             raise ValueError(f"at most {SYMBOLS_MAX} symbols in one question")
         async with self._question(exchange):
-            listed = (await self._lists.known(exchange)).by_symbol
+            listed = await self._lists.known(exchange)
             names = {listed[symbol].exchange_name: symbol for symbol in wanted if symbol in listed}
             told = await self._told(exchange, names) if names else {}
         unlisted = BadQuoteReason.NOT_LISTED
@@ -108,7 +108,7 @@ class MarketSource:
         """
         exchange = resolve(exchange)
         async with self._question(exchange):
-            listed = (await self._lists.fresh(exchange)).by_symbol
+            listed = await self._lists.fresh(exchange)
         return tuple(listed[symbol] for symbol in sorted(listed))
 
     async def candles(
@@ -132,7 +132,7 @@ class MarketSource:
         if interval not in INTERVALS or interval in CANDLES[exchange].lacks:
             raise IntervalNotOffered(exchange, interval)
         async with self._question(exchange):
-            market = (await self._lists.known(exchange)).by_symbol.get(symbol)
+            market = (await self._lists.known(exchange)).get(symbol)
             if market is None:
                 raise MarketNotListed(exchange, symbol)
             return await self._span(exchange, market, interval, start, limit)
@@ -146,13 +146,17 @@ class MarketSource:
         call, asked_at = TICKERS[exchange], self._clock()
         answer = await self._ccxt.ask(exchange, call.method, call.asks(names))
         try:
-            return {told.symbol: told for told in call.read(answer, names, asked_at)}
+            read = call.read(answer, names, asked_at, self._clock())
+            return {told.symbol: told for told in read}
         except NotTickers:
             raise MarketSourceUnavailable(exchange, MarketFault.NONSENSE) from None
 
     async def _span(
         self, exchange: str, market: MarketListing, interval: str, start: datetime, limit: int
     ) -> tuple[SourceCandle, ...]:
+        if not _EPOCH <= start <= self._clock():
+            # Nothing traded then, and dates at the ends of time cannot be reckoned with.
+            return ()
         length, page_max = INTERVALS[interval], CANDLES[exchange].page_max
         # The first candle opens on the grid, at or after the start.
         first = start + (_EPOCH - start) % length
@@ -179,9 +183,9 @@ class MarketSource:
             "contract": False,
         }
         begins_ms = (begins - _EPOCH) // _MILLISECOND
-        rows = await self._ccxt.candle_rows(exchange, as_ccxt, interval, begins_ms, count)
+        answer = await self._ccxt.candles(exchange, as_ccxt, interval, begins_ms, count)
         try:
-            return CANDLES[exchange].read(rows, INTERVALS[interval])
+            return CANDLES[exchange].read(answer, INTERVALS[interval])
         except NotACandle:
             raise MarketSourceUnavailable(exchange, MarketFault.NONSENSE) from None
 

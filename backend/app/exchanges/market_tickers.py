@@ -49,7 +49,7 @@ class TickerCall:
         return {**self.params, self.by_names: listed}
 
     def read(
-        self, answer: Any, symbols: Mapping[str, str], asked_at: datetime
+        self, answer: Any, symbols: Mapping[str, str], asked_at: datetime, now: datetime
     ) -> Iterator[Quote | BadQuote]:
         """Yield what was told of these markets, given as symbols by the exchange's own names.
 
@@ -63,19 +63,18 @@ class TickerCall:
         told_at = _moment(member(answer, *self.answer_at)) if self.answer_at else None
         for name, symbol in symbols.items():
             if name in rows:
-                yield self._quote(symbol, rows[name], told_at, asked_at)
+                own = _moment(member(rows[name], self.at)) if self.at else None
+                # A time yet to come would make a price look fresh while a clock runs ahead.
+                as_of = min(own or told_at or asked_at, now)
+                yield self._quote(symbol, rows[name], as_of)
             else:
                 yield BadQuote(symbol, BadQuoteReason.MISSING)
 
-    def _quote(
-        self, symbol: str, row: Any, told_at: datetime | None, asked_at: datetime
-    ) -> Quote | BadQuote:
+    def _quote(self, symbol: str, row: Any, as_of: datetime) -> Quote | BadQuote:
         price = positive(member(row, self.last))
         if price is None:
             return BadQuote(symbol, BadQuoteReason.NOT_A_PRICE)
-        own = _moment(member(row, self.at)) if self.at else None
-        # A time yet to come would make a price look fresh for as long as a clock runs ahead.
-        return Quote(symbol, price, min(own or told_at or asked_at, asked_at))
+        return Quote(symbol, price, as_of)
 
 
 def _named(row: Any, name: str) -> bool:
