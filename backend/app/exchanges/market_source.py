@@ -3,6 +3,8 @@
 CCXT asks, `Outbound` carries, and what comes back is read as text and checked. A price that cannot
 be believed is told as such and never mended. Requests here have places and breakers of their own,
 so prices never wait for a check of a key, nor the other way round.
+
+Source: docs/ARCHITECTURE.md, "Market data from exchanges".
 """
 
 import asyncio
