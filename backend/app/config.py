@@ -4,6 +4,7 @@ Every variable stands in `.env.example` with its unit, default and reason; a tes
 A value that cannot be used refuses the start and names the variable, never the value.
 """
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -11,7 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final, Self
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from backend.app.enums import Environment
@@ -125,8 +126,36 @@ class MarketSettings(_Group):
     price_fallback_exchange: str | None = Field(default=None, max_length=20)
     internal_api_key: SecretStr | None = Field(default=None, min_length=INTERNAL_KEY_LENGTH_MIN)
     price_api_url: str | None = None
+    tick_retention_days: int = Field(default=7, ge=1, le=365)
+    candle_retention_days_fine: int = Field(default=400, ge=0, le=36500)
+    candle_retention_days_coarse: int = Field(default=0, ge=0, le=36500)
 
     _split_symbols = field_validator("symbols", mode="before")(_split)
+
+    @model_validator(mode="after")
+    def _longer_stays_longer(self) -> Self:
+        # A candle is made of ticks and of shorter candles: those have to be there while it is.
+        fine = self.candle_retention_days_fine or math.inf
+        coarse = self.candle_retention_days_coarse or math.inf
+        if not self.tick_retention_days <= fine <= coarse:
+            raise ValueError(
+                "TICK_RETENTION_DAYS, CANDLE_RETENTION_DAYS_FINE and CANDLE_RETENTION_DAYS_COARSE"
+                " must not fall in this order (0 is for ever)"
+            )
+        return self
+
+
+class WebhookSettings(_Group):
+    """Where notifications may be sent to."""
+
+    webhook_allow_loopback: bool = False
+
+
+class RateLimitSettings(_Group):
+    """How many requests one user, or one address nobody signed in from, may send."""
+
+    rl_max_requests: int = Field(default=300, ge=0, le=1_000_000)
+    rl_window_sec: int = Field(default=10, ge=1, le=3600)
 
 
 class LogFormat(StrEnum):
@@ -164,7 +193,11 @@ class Settings:
     auth: AuthSettings
     exchange: ExchangeSettings
     server: ServerSettings
+    rate_limit: RateLimitSettings = field(
+        default_factory=lambda: RateLimitSettings(_env_file=None)
+    )
     audit: AuditSettings = field(default_factory=lambda: AuditSettings(_env_file=None))
+    webhooks: WebhookSettings = field(default_factory=lambda: WebhookSettings(_env_file=None))
     market: MarketSettings = field(default_factory=lambda: MarketSettings(_env_file=None))
 
     @classmethod
@@ -187,7 +220,7 @@ def groups() -> tuple[type[BaseSettings], ...]:
 
 def _explain(error: ValidationError) -> str:
     lines = [
-        f"{'.'.join(str(part) for part in problem['loc']).upper()}: {problem['msg']}"
+        f"{'.'.join(str(part) for part in problem['loc']).upper() or 'TOGETHER'}: {problem['msg']}"
         for problem in error.errors(include_input=False, include_context=False, include_url=False)
     ]
     return "These settings cannot be used:\n  " + "\n  ".join(lines)

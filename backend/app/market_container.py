@@ -10,8 +10,12 @@ from backend.app.exchanges.market_source import MarketSource, MarketSourceSettin
 from backend.app.exchanges.registry import ExchangeId
 from backend.app.services.cache_service import CacheService
 from backend.app.services.live.announcer import Announcer
+from backend.app.services.market.candle_builder import CandleBuilder
+from backend.app.services.market.candle_retention import Retention
 from backend.app.services.market.internal_door import InternalDoor
 from backend.app.services.market.public_markets import PublicMarkets
+from backend.app.services.market.time_storage import TimeStorage
+from backend.app.workers.partition_keeper import PartitionKeeper
 from backend.app.workers.runner import Worker
 
 
@@ -35,10 +39,12 @@ class MarketContainer:
         self._cache = cache
         self._announcer = announcer
         self._clock = clock
+        self.storage = TimeStorage(database, Retention.of(settings.market), clock)
+        self.candle_builder = CandleBuilder(database, self.storage, announcer, clock)
 
     def workers(self) -> tuple[Worker, ...]:
         """Return what keeps market data fresh. Only the price role and `up` run it."""
-        return ()
+        return (PartitionKeeper(self.storage),)
 
     async def close(self) -> None:
         """Let go of the exchanges."""
