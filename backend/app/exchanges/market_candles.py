@@ -49,6 +49,8 @@ class CandleRows:
     quote_volume: int | str
     rows: tuple[str, ...] = ()
     at: int | str = 0
+    quote_volume_too: int | None = None
+    """Where an exchange's pages place it as well: it is told only where both places agree."""
     trades: int | str | None = None
     in_seconds: bool = False
     lacks: frozenset[str] = frozenset()
@@ -79,7 +81,7 @@ class CandleRows:
             low=_price(_at(row, self.low)),
             close=_price(_at(row, self.close)),
             volume=_amount(_at(row, self.volume)),
-            quote_volume=_amount(_at(row, self.quote_volume)),
+            quote_volume=self._quote_volume(row),
             trades=None if trades is None else int(trades),
         )
         if not candle.low <= min(candle.open, candle.close):
@@ -87,6 +89,12 @@ class CandleRows:
         if not candle.high >= max(candle.open, candle.close):
             raise NotACandle
         return candle
+
+    def _quote_volume(self, row: Any) -> Decimal | None:
+        told = _amount(_at(row, self.quote_volume))
+        if self.quote_volume_too is None or number(_at(row, self.quote_volume_too)) == told:
+            return told
+        return None
 
     def _open_time(self, row: Any, interval: timedelta) -> datetime:
         units = digits(_at(row, self.at))
@@ -141,7 +149,10 @@ CANDLES: Final[Mapping[str, CandleRows]] = {
         1500, 1, 3, 4, 2, 5, quote_volume=6, rows=("data",), in_seconds=True
     ),
     ExchangeId.GATE: CandleRows(1000, 5, 3, 4, 2, 6, quote_volume=1, in_seconds=True),
-    # The older half of Bitget's candles is told by the 200.
-    ExchangeId.BITGET: CandleRows(200, 1, 2, 3, 4, 5, quote_volume=7, rows=("data",)),
+    # The older half of Bitget's candles is told by the 200. Of the last two members one is the
+    # volume in quote and one that in USDT; its pages differ in which.
+    ExchangeId.BITGET: CandleRows(
+        200, 1, 2, 3, 4, 5, quote_volume=7, quote_volume_too=6, rows=("data",)
+    ),
     ExchangeId.MEXC: CandleRows(500, 1, 2, 3, 4, 5, quote_volume=7),
 }

@@ -498,6 +498,18 @@ async def test_two_candles_of_one_time_that_differ_spoil_the_answer() -> None:
         assert await _fault(asked) is MarketFault.NONSENSE
 
 
+@pytest.mark.parametrize(("in_usdt", "told"), [("38.5", Decimal("38.5")), ("2000", None)])
+def test_bitgets_quote_volume_is_told_only_where_its_place_does_not_matter(
+    in_usdt: str, told: Decimal | None
+) -> None:
+    row = [str(_START_MS), "10", "12", "8", "11", "3.5", in_usdt, "38.5"]
+
+    (candle,) = CANDLES["bitget"].read({"data": [row]}, timedelta(minutes=1)).values()
+
+    assert candle.quote_volume == told
+    assert candle.volume == Decimal("3.5")
+
+
 async def test_far_too_many_candles_spoil_the_answer() -> None:
     stand_in = StandIn()
     stand_in.klines([1] * 5_001)
