@@ -189,6 +189,8 @@ def api_environment(database_url: str, port: int, redis_url: str | None = None) 
         "ENCRYPTION_KEY": urlsafe_b64encode(secrets.token_bytes(32)).decode(),
         "JWT_SECRET": secrets.token_urlsafe(48),
         "API_PORT": str(port),
+        # Counted as always, but never full.
+        "RL_MAX_REQUESTS": "1000000",
         **({"REDIS_URL": redis_url} if redis_url else {}),
     }
 

@@ -158,6 +158,13 @@ class RateLimitSettings(_Group):
     rl_window_sec: int = Field(default=10, ge=1, le=3600)
 
 
+class RateLimitSettings(_Group):
+    """How many requests one user, or one address nobody signed in from, may send."""
+
+    rl_max_requests: int = Field(default=300, ge=0, le=1_000_000)
+    rl_window_sec: int = Field(default=10, ge=1, le=3600)
+
+
 class LogFormat(StrEnum):
     """How log lines look: JSON for machines, columns for people, by the terminal if `auto`."""
 
@@ -193,6 +200,9 @@ class Settings:
     auth: AuthSettings
     exchange: ExchangeSettings
     server: ServerSettings
+    rate_limit: RateLimitSettings = field(
+        default_factory=lambda: RateLimitSettings(_env_file=None)
+    )
     rate_limit: RateLimitSettings = field(
         default_factory=lambda: RateLimitSettings(_env_file=None)
     )

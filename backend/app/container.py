@@ -44,6 +44,7 @@ from backend.app.services.passport_service import PassportService
 from backend.app.services.password_service import PasswordService
 from backend.app.services.profile_service import ProfileService
 from backend.app.services.redis_cache import RedisCache
+from backend.app.services.request_limit import RequestLimit
 from backend.app.services.rotation_service import RotationService
 from backend.app.services.rotation_upkeep_service import RotationUpkeepService
 from backend.app.services.session_guard import SessionGuard
@@ -86,6 +87,7 @@ class Container:
         self.health = HealthService(self.database)
         # Before everything else that reads REDIS_URL: here an unusable one is refused.
         self._cache = CacheService(self._redis_cache())
+        self.requests = RequestLimit(settings.rate_limit, settings.cache.redis_url)
         self.live = LiveHub(self.database)
         self._build_locks()
         self._build_login()
@@ -136,6 +138,7 @@ class Container:
         await self._anchors.finish()
         self._passwords.close()
         await self._addresses.close()
+        await self.requests.close()
         await self.database.close()
 
     def _build_locks(self) -> None:

@@ -346,6 +346,13 @@ class LoginDelayed(TooManyRequests):
     title = "Too many failed logins"
 
 
+class RequestsThrottled(TooManyRequests):
+    """Somebody asks more often, in all, than this installation allows."""
+
+    slug = "requests-throttled"
+    title = "Too many requests"
+
+
 class AddressThrottled(TooManyRequests):
     """One network address asks to sign in or register too often."""
 

@@ -13,6 +13,7 @@ from backend.app.services.health_service import HealthService
 from backend.app.services.live.silent_announcer import SilentAnnouncer
 from backend.app.services.market.public_markets import PublicMarkets
 from backend.app.services.redis_cache import RedisCache
+from backend.app.services.request_limit import RequestLimit
 from backend.app.workers.runner import WorkerRunner
 
 _CACHE_MARK: Final = b"strongroom/price-cache-mark/1"
@@ -33,6 +34,7 @@ class PricesContainer:
         self.database = Database(database_url, settings.database)
         self.health = HealthService(self.database)
         self._cache = CacheService(_redis_cache(settings))
+        self.requests = RequestLimit(settings.rate_limit, settings.cache.redis_url)
         self.market = MarketContainer(
             settings,
             database=self.database,
@@ -54,6 +56,7 @@ class PricesContainer:
         await self._workers.stop()
         await self.market.close()
         await self._cache.stop()
+        await self.requests.close()
         await self.database.close()
 
 

@@ -12,6 +12,7 @@ from backend.app.clock import Clock
 from backend.app.ids import new_request_id
 from backend.app.logs import REQUESTS, logger
 from backend.app.problems import internal_problem
+from backend.app.services.request_limit import ALLOWANCE, Allowance
 
 _LOG = logger(__name__)
 _REQUESTS: Final = logging.getLogger(REQUESTS)
@@ -34,7 +35,7 @@ class RequestContext:
         scope.setdefault("state", {})["request_id"] = request_id
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
-        answer = _Answer(send, request_id)
+        answer = _Answer(send, scope["state"])
         started = time.perf_counter()
         try:
             await self._app(scope, receive, answer.send)
@@ -56,18 +57,29 @@ class RequestContext:
 
 
 class _Answer:
-    """Remembers the status and adds the request's name to the headers."""
+    """Remembers the status; adds the request's name and what its sender may still ask."""
 
-    def __init__(self, send: Send, request_id: str) -> None:
+    def __init__(self, send: Send, state: dict[str, Any]) -> None:
         self._send = send
-        self._request_id = request_id.encode()
+        self._state = state
         self.status: int | None = None
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = int(message["status"])
-            message["headers"] = [*message["headers"], (b"x-request-id", self._request_id)]
+            named = (b"x-request-id", self._state["request_id"].encode())
+            message["headers"] = [*message["headers"], named, *self._allowance()]
         await self._send(message)
+
+    def _allowance(self) -> list[tuple[bytes, bytes]]:
+        allowance: Allowance | None = self._state.get(ALLOWANCE)
+        if allowance is None:
+            return []
+        return [
+            (b"x-ratelimit-limit", b"%d" % allowance.limit),
+            (b"x-ratelimit-remaining", b"%d" % allowance.remaining),
+            (b"x-ratelimit-reset", b"%d" % allowance.reset_seconds(time.time())),
+        ]
 
 
 def _log_request(members: dict[str, Any]) -> None:

@@ -19,8 +19,9 @@ from starlette.types import Scope
 
 from backend.app.container import Container
 from backend.app.enums import KeyScope, Role
-from backend.app.errors import ConfigurationError
+from backend.app.errors import ConfigurationError, Unauthenticated
 from backend.app.services.principal import Principal
+from backend.app.services.request_limit import ALLOWANCE
 from backend.app.services.request_signature import Asked
 
 _KEY_IN_AUTHORIZATION: Final = "bearer srk_"
@@ -33,10 +34,19 @@ _DESCRIPTION: Final = (
 
 
 class Public:
-    """Anybody may ask, signed in or not."""
+    """Anybody may ask, signed in or not; but for those who watch over us, not too often."""
 
-    async def __call__(self) -> None:
-        """Let everybody pass."""
+    def __init__(self, *, is_limited: bool = True) -> None:
+        self.is_limited: Final = is_limited
+
+    async def __call__(self, connection: HTTPConnection) -> None:
+        """Let everybody pass.
+
+        Raises:
+            RequestsThrottled: this address asks too often.
+        """
+        if self.is_limited:
+            await _count_address(connection.scope)
 
 
 class Policy(SecurityBase):
@@ -55,35 +65,47 @@ class Policy(SecurityBase):
         Raises:
             Unauthenticated: nobody, or a token or key that is not accepted.
             Forbidden: the role is not one of ours, or the key lacks the scope.
+            RequestsThrottled: this person, or who cannot say who it is, asks too often.
         """
         # Straight from the scope: this runs on every request, and Starlette's views of it are slow.
         scope = connection.scope
         services: Container = scope["app"].state.container
+        try:
+            principal = await self._admit(connection, services)
+        except Unauthenticated:
+            await _count_address(scope)
+            raise
+        allowance = await services.requests.count_user(principal.user_id)
+        scope.setdefault("state", {})[ALLOWANCE] = allowance
+        purpose = scope["endpoint"].__name__
+        if principal.key_prefix is not None and self.scope not in principal.scopes:
+            raise await services.guards.keys.deny(principal, self.scope, purpose)
+        if principal.role not in self.roles:
+            raise await services.guards.sessions.deny(principal, purpose)
+        return principal
+
+    async def _admit(self, connection: HTTPConnection, services: Container) -> Principal:
+        scope = connection.scope
         authorization = _header(scope, b"authorization")
         key = _presented_key(scope, authorization)
         if key is not None:
-            principal = await self._admit_key(key, connection, services)
-        else:
-            principal = await services.guards.sessions.admit(
-                authorization, request_id=_request_id(scope), address=_address(scope)
-            )
-        if principal.role not in self.roles:
-            raise await services.guards.sessions.deny(principal, scope["endpoint"].__name__)
-        return principal
+            return await self._admit_key(key, connection, services)
+        return await services.guards.sessions.admit(
+            authorization, request_id=_request_id(scope), address=_address(scope)
+        )
 
     async def _admit_key(
         self, key: str, connection: HTTPConnection, services: Container
     ) -> Principal:
-        scope, guard = connection.scope, services.guards.keys
-        principal = await guard.admit(
+        scope = connection.scope
+        return await services.guards.keys.admit(
             key, _asked(connection), request_id=_request_id(scope), address=_address(scope)
         )
-        if self.scope not in principal.scopes:
-            raise await guard.deny(principal, self.scope, scope["endpoint"].__name__)
-        return principal
 
 
 PUBLIC: Final = Public()
+# Load balancers ask often, from one address, and must be answered.
+WATCHING: Final = Public(is_limited=False)
 SIGNED_IN: Final = Policy(*Role)
 READING: Final = Policy(*Role, scope=KeyScope.READ)
 TRADING: Final = Policy(*Role, scope=KeyScope.TRADE)
@@ -144,6 +166,12 @@ def _policies_of(dependant: Dependant) -> list[Public | Policy]:
         found.extend(_policies_of(needed))
     # The same policy declared by a router and by a parameter is one policy.
     return list({id(policy): policy for policy in found}.values())
+
+
+async def _count_address(scope: Scope) -> None:
+    services: Container = scope["app"].state.container
+    allowance = await services.requests.count_address(_address(scope))
+    scope.setdefault("state", {})[ALLOWANCE] = allowance
 
 
 def _header(scope: Scope, wanted: bytes) -> str | None:

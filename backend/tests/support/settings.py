@@ -10,6 +10,7 @@ from backend.app.config import (
     CacheSettings,
     DatabaseSettings,
     ExchangeSettings,
+    RateLimitSettings,
     ServerSettings,
     Settings,
     VaultSettings,
@@ -30,4 +31,6 @@ def settings_for_tests(**exchange: Any) -> Settings:
             **{"credential_check_interval_hours": 0, **exchange},
         ),
         server=ServerSettings(),
+        # Tests ask faster than people; those of the limit itself set one.
+        rate_limit=RateLimitSettings(rl_max_requests=0),
     )
