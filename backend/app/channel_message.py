@@ -6,6 +6,7 @@ from typing import Any, Final
 
 PRICES: Final = "prices"
 NOTIFICATIONS: Final = "notifications"
+CANDLES: Final = "candles"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,7 @@ class Message:
 
 def candles_channel(symbol: str, interval: str) -> str:
     """Return the channel of a symbol's candles: `candles:BTC/USDT:1m`."""
-    return f"candles:{symbol}:{interval}"
+    return f"{CANDLES}:{symbol}:{interval}"
 
 
 def notifications_channel(user_id: int) -> str:

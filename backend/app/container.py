@@ -35,8 +35,10 @@ from backend.app.services.key_instances import KeyInstances, new_instance_name
 from backend.app.services.key_service import KeyService
 from backend.app.services.key_sources import build_key_ring
 from backend.app.services.key_switch import KeySwitch
-from backend.app.services.live.silent_announcer import SilentAnnouncer
+from backend.app.services.live.channel_names import ChannelNames
 from backend.app.services.live.live_hub import LiveHub
+from backend.app.services.live.redis_fanout import RedisFanout
+from backend.app.services.live_service import LiveService
 from backend.app.services.login_throttle import LoginThrottling
 from backend.app.services.market.public_markets import PublicMarkets
 from backend.app.services.notification_service import NotificationService
@@ -52,8 +54,11 @@ from backend.app.services.token_service import TokenService
 from backend.app.services.user_service import UserService
 from backend.app.workers.anchor_keeper import AnchorKeeper
 from backend.app.workers.api_key_keeper import ApiKeyKeeper
+from backend.app.workers.channel_trimmer import ChannelTrimmer
 from backend.app.workers.credential_watch import CredentialWatch
 from backend.app.workers.instance_reporter import InstanceReporter
+from backend.app.workers.live_sweep import LiveSweep
+from backend.app.workers.live_watch import LiveWatch
 from backend.app.workers.login_sweeper import LoginSweeper
 from backend.app.workers.rotation_keeper import RotationKeeper
 from backend.app.workers.runner import WorkerRunner
@@ -88,7 +93,7 @@ class Container:
         # Before everything else that reads REDIS_URL: here an unusable one is refused.
         self._cache = CacheService(self._redis_cache())
         self.requests = RequestLimit(settings.rate_limit, settings.cache.redis_url)
-        self.live = LiveHub(self.database)
+        self.live = LiveHub(self.database, self._fanout())
         self._build_locks()
         self._build_login()
         self._build_vault(connector)
@@ -96,9 +101,15 @@ class Container:
             settings,
             database=self.database,
             cache=self._cache,
-            announcer=SilentAnnouncer(),
+            announcer=self.live,
             clock=clock,
             source=source,
+        )
+        self.sockets = LiveService(
+            database=self.database,
+            hub=self.live,
+            names=ChannelNames(),
+            now=clock,
         )
         self._workers = WorkerRunner(
             (
@@ -108,6 +119,9 @@ class Container:
                 self._anchors,
                 ApiKeyKeeper(self.database, self.guards.keys, clock),
                 RotationKeeper(self.rotation_upkeep),
+                LiveSweep(self.live),
+                LiveWatch(self.sockets),
+                ChannelTrimmer(self.database, clock),
                 *self._watches(),
                 *(self.market.workers() if keeps_market else ()),
             )
@@ -123,11 +137,17 @@ class Container:
         await self._key_check.unlock()
         await self.audit.start()
         await self._cache.start()
+        self.live.start()
         self._workers.start()
+
+    def drain(self) -> None:
+        """Take nothing on any more, and send those who listen elsewhere."""
+        self.health.drain()
+        self.sockets.drain()
 
     async def stop(self) -> None:
         """Finish what is under way, then let go of everything."""
-        self.health.drain()
+        self.drain()
         await self._workers.stop()
         await self.live.stop()
         await self._key_check.leave()
@@ -256,6 +276,10 @@ class Container:
         exchange = self.settings.exchange
         world = ConnectorSettings(mode=exchange.exchange_mode, sandbox_url=exchange.sandbox_url)
         return Connector(world, self.clock)
+
+    def _fanout(self) -> RedisFanout | None:
+        url = _shown(self.settings.cache.redis_url)
+        return None if url is None else RedisFanout(url)
 
     def _redis_cache(self) -> RedisCache | None:
         url = _shown(self.settings.cache.redis_url)

@@ -304,6 +304,55 @@ class MarketDataUnavailable(Unavailable):
     title = "No market data yet"
 
 
+class OriginRefused(Forbidden):
+    """A page of a foreign origin asked for a WebSocket."""
+
+    slug = "origin-refused"
+    title = "Not from this origin"
+
+
+class TooManyTickets(TooManyRequests):
+    """As many tickets of the user wait to be used as one user may have."""
+
+    slug = "too-many-tickets"
+    title = "Too many unused tickets"
+
+
+class FrameMalformed(BadRequest):
+    """A frame of the live channel is not one of its protocol."""
+
+    slug = "frame-malformed"
+    title = "Not a frame of this protocol"
+
+
+class ChannelUnknown(NotFound):
+    """No live channel of that name."""
+
+    slug = "channel-unknown"
+    title = "No such channel"
+
+
+class AlreadySubscribed(Conflict):
+    """This connection listens to the channel already."""
+
+    slug = "already-subscribed"
+    title = "Already subscribed"
+
+
+class NotSubscribed(Conflict):
+    """This connection does not listen to the channel."""
+
+    slug = "not-subscribed"
+    title = "Not subscribed"
+
+
+class TooManySubscriptions(Conflict):
+    """This connection listens to as many channels as one may."""
+
+    slug = "too-many-subscriptions"
+    title = "No room for another subscription"
+
+
 class CredentialUnreadable(Unavailable):
     """A sealed secret does not open under its own context: damaged, moved or foreign."""
 

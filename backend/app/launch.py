@@ -71,7 +71,7 @@ async def run_everything(greet: Greeting) -> int:
             served,
             settings.server,
             on_ready=lambda: greet(served, password),
-            on_stop=container.health.drain,
+            on_stop=container.drain,
         )
     return 0
 
@@ -88,7 +88,7 @@ async def run_role(role: AppRole, greet: Greeting) -> int:
             url = configured_url(settings)
             container = _ROOTS[role](settings, url)
             await stack.enter_async_context(_running(container))
-            app, on_stop = create_app(role, container), container.health.drain
+            app, on_stop = create_app(role, container), container.drain
         served = [Served(role, app, listener)]
         await serve(served, settings.server, on_ready=lambda: greet(served, None), on_stop=on_stop)
     return 0

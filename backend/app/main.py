@@ -9,6 +9,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from backend.app.container import Container
 from backend.app.middleware.body_limit import BodyLimit
 from backend.app.middleware.request_context import RequestContext
+from backend.app.middleware.websocket_context import WebsocketContext
 from backend.app.prices_container import PricesContainer
 from backend.app.routes import (
     account_routes,
@@ -20,6 +21,7 @@ from backend.app.routes import (
     exchange_routes,
     health_routes,
     key_routes,
+    live_routes,
     notification_routes,
     passport_routes,
     profile_routes,
@@ -59,6 +61,7 @@ _ROUTERS: dict[AppRole, tuple[APIRouter, ...]] = {
         api_key_routes.router,
         audit_routes.router,
         key_routes.router,
+        live_routes.router,
     ),
     AppRole.PRICES: (),
 }
@@ -99,6 +102,7 @@ def create_app(role: AppRole, container: Container | PricesContainer) -> FastAPI
     app.add_middleware(HotPaths, hot=hot_paths(app, _HOT[role]), clock=container.clock)
     app.add_middleware(BodyLimit, limit_bytes=settings.body_limit_bytes, clock=container.clock)
     app.add_middleware(RequestContext, clock=container.clock)
+    app.add_middleware(WebsocketContext, origins=settings.cors_origins, clock=container.clock)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,

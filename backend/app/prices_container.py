@@ -10,7 +10,8 @@ from backend.app.database import Database
 from backend.app.market_container import MarketContainer
 from backend.app.services.cache_service import CacheService
 from backend.app.services.health_service import HealthService
-from backend.app.services.live.silent_announcer import SilentAnnouncer
+from backend.app.services.live.live_hub import LiveHub
+from backend.app.services.live.redis_fanout import RedisFanout
 from backend.app.services.market.public_markets import PublicMarkets
 from backend.app.services.redis_cache import RedisCache
 from backend.app.services.request_limit import RequestLimit
@@ -35,11 +36,13 @@ class PricesContainer:
         self.health = HealthService(self.database)
         self._cache = CacheService(_redis_cache(settings))
         self.requests = RequestLimit(settings.rate_limit, settings.cache.redis_url)
+        # Nobody listens here; the processes that serve the API are told through Redis.
+        self.live = LiveHub(self.database, _fanout(settings))
         self.market = MarketContainer(
             settings,
             database=self.database,
             cache=self._cache,
-            announcer=SilentAnnouncer(),
+            announcer=self.live,
             clock=clock,
             source=source,
         )
@@ -48,16 +51,27 @@ class PricesContainer:
     async def start(self) -> None:
         """Start what runs beside the requests."""
         await self._cache.start()
+        self.live.start()
         self._workers.start()
+
+    def drain(self) -> None:
+        """Take nothing on any more."""
+        self.health.drain()
 
     async def stop(self) -> None:
         """Finish what is under way, then let go of everything."""
-        self.health.drain()
+        self.drain()
         await self._workers.stop()
+        await self.live.stop()
         await self.market.close()
         await self._cache.stop()
         await self.requests.close()
         await self.database.close()
+
+
+def _fanout(settings: Settings) -> RedisFanout | None:
+    url = settings.cache.redis_url
+    return None if url is None else RedisFanout(url.get_secret_value())
 
 
 def _redis_cache(settings: Settings) -> RedisCache | None:

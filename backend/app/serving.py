@@ -13,6 +13,12 @@ from starlette.types import ASGIApp
 
 from backend.app.config import ServerSettings
 from backend.app.errors import ConfigurationError
+from backend.app.websocket_wire import (
+    FRAME_BYTES_MAX,
+    PING_SECONDS,
+    PONG_SECONDS_MAX,
+    WebsocketWire,
+)
 
 _BACKLOG: Final = 2048
 _STARTED_POLL_SECONDS: Final = 0.01
@@ -78,7 +84,7 @@ async def serve(
 
     A second signal does not wait for them. If one app ends by itself, all end.
     """
-    servers = [_Server(_config(one, settings)) for one in served]
+    servers = [_Server(uvicorn_config(one.app, settings)) for one in served]
     stop = asyncio.Event()
     with _signals(stop, servers):
         running = [
@@ -104,14 +110,21 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _config(one: Served, settings: ServerSettings) -> uvicorn.Config:
+def uvicorn_config(app: ASGIApp, settings: ServerSettings) -> uvicorn.Config:
+    """Return how the house serves an app, for whoever runs the server."""
     return uvicorn.Config(
-        one.app,
+        app,
         # Our own logging is configured already; uvicorn's access log would print URLs.
         log_config=None,
         access_log=False,
         lifespan="off",
         server_header=False,
+        ws=WebsocketWire,
+        ws_max_size=FRAME_BYTES_MAX,
+        ws_ping_interval=PING_SECONDS,
+        ws_ping_timeout=PONG_SECONDS_MAX,
+        # A frame is made once for all who get it; compressed, it would be made for each.
+        ws_per_message_deflate=False,
         timeout_graceful_shutdown=settings.shutdown_grace_seconds,
     )
 

@@ -31,7 +31,7 @@ class RequestContext:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = _asked_id(scope) or new_request_id()
+        request_id = asked_id(scope) or new_request_id()
         scope.setdefault("state", {})["request_id"] = request_id
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
@@ -41,7 +41,7 @@ class RequestContext:
             await self._app(scope, receive, answer.send)
         except Exception:  # noqa: BLE001
             # The last door of the process: a defect is logged with its trace and answered plainly.
-            _LOG.exception("unexpected", method=scope["method"], route=_route(scope))
+            _LOG.exception("unexpected", method=scope["method"], route=route_of(scope))
             if answer.status is None:
                 await internal_problem(request_id, self._clock())(scope, receive, answer.send)
         finally:
@@ -49,7 +49,7 @@ class RequestContext:
                 {
                     "request_id": request_id,
                     "method": scope["method"],
-                    "route": _route(scope),
+                    "route": route_of(scope),
                     "status": answer.status,
                     "milliseconds": round((time.perf_counter() - started) * 1000, 1),
                 }
@@ -91,15 +91,18 @@ def _log_request(members: dict[str, Any]) -> None:
         _REQUESTS.handle(record)
 
 
-def _asked_id(scope: Scope) -> str | None:
+def asked_id(scope: Scope) -> str | None:
+    """Return the name a client gave its request, if it is a usable one."""
     for name, value in scope["headers"]:
         if name == b"x-request-id" and _ACCEPTED_ID.fullmatch(value):
             return bytes(value).decode()
     return None
 
 
-def _route(scope: Scope) -> str:
+def route_of(scope: Scope) -> str:
+    """Return the template of the path that was asked, once it was routed."""
     # The template, never the URL: a URL may carry what its sender should not have put there.
     # FastAPI keeps routes as a tree; only its own context knows the template from the root.
-    whole = scope.get("fastapi", {}).get("effective_route_context") or scope.get("route")
-    return getattr(whole, "path", None) or "-"
+    # For a WebSocket it is the other way round.
+    whole = scope.get("fastapi", {}).get("effective_route_context")
+    return getattr(whole, "path", None) or getattr(scope.get("route"), "path", None) or "-"

@@ -1,11 +1,12 @@
 """SQL for sessions and their refresh tokens. Nothing here commits."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import ARRAY, ColumnElement, Uuid, and_, any_, delete, func, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from backend.app.enums import Role
@@ -47,10 +48,7 @@ class AuthSessionRepository:
             .join(User, User.id == AuthSession.user_id)
             .where(
                 AuthSession.id == session_id,
-                AuthSession.revoked_at.is_(None),
-                AuthSession.expires_at > at,
-                AuthSession.auth_version == User.auth_version,
-                User.is_active,
+                _counts(at),
             )
         )
         row = found.one_or_none()
@@ -58,6 +56,18 @@ class AuthSessionRepository:
             return None
         found_id, user_id, username, role, expires_at = row
         return LiveSession(found_id, user_id, username, Role(role), expires_at)
+
+    async def live_among(self, session_ids: Collection[UUID], at: datetime) -> set[UUID]:
+        """Return those of some sessions that still count."""
+        found = await self._session.scalars(
+            select(AuthSession.id)
+            .join(User, User.id == AuthSession.user_id)
+            .where(
+                AuthSession.id == any_(literal(list(session_ids), ARRAY(Uuid))),
+                _counts(at),
+            )
+        )
+        return set(found)
 
     async def begin(self, live: LiveSession, *, auth_version: int, at: datetime) -> None:
         """Write a new session."""
@@ -158,3 +168,12 @@ class AuthSessionRepository:
 
     async def _notify(self, message: str) -> None:
         await self._session.execute(select(func.pg_notify(SESSIONS_CHANNEL, message)))
+
+
+def _counts(at: datetime) -> ColumnElement[bool]:
+    return and_(
+        AuthSession.revoked_at.is_(None),
+        AuthSession.expires_at > at,
+        AuthSession.auth_version == User.auth_version,
+        User.is_active,
+    )

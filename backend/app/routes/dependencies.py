@@ -2,34 +2,35 @@
 
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends
+from starlette.requests import HTTPConnection
 
 from backend.app.container import Container
 from backend.app.market_container import MarketContainer
 from backend.app.services.health_service import HealthService
 
 
-def services_of(request: Request) -> Container:
+def services_of(request: HTTPConnection) -> Container:
     """Return the services of the app that was asked."""
     container: Container = request.app.state.container
     return container
 
 
-async def _services(request: Request) -> Container:
+async def _services(request: HTTPConnection) -> Container:
     return services_of(request)
 
 
-def market_of(request: Request) -> MarketContainer:
+def market_of(request: HTTPConnection) -> MarketContainer:
     """Return market data's services, whichever role was asked."""
     market: MarketContainer = request.app.state.container.market
     return market
 
 
-async def _market(request: Request) -> MarketContainer:
+async def _market(request: HTTPConnection) -> MarketContainer:
     return market_of(request)
 
 
-async def _health(request: Request) -> HealthService:
+async def _health(request: HTTPConnection) -> HealthService:
     health: HealthService = request.app.state.container.health
     return health
 

@@ -64,7 +64,7 @@ class RedisCache:
     def __init__(
         self, url: str, mark_key: bytes, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
-        self._redis = _client(url)
+        self._redis = redis_client(url)
         self._mark_key = mark_key
         self._monotonic = monotonic
         self._listener: asyncio.Task[None] | None = None
@@ -238,7 +238,12 @@ class RedisCache:
         return hmac.digest(self._mark_key, text, "sha256")[:_MARK_BYTES]
 
 
-def _client(url: str) -> Redis:
+def redis_client(url: str) -> Redis:
+    """Return a client that gives up soon and retries nothing.
+
+    Raises:
+        ConfigurationError: the address is not one of a Redis.
+    """
     try:
         pool = BlockingConnectionPool.from_url(
             url,

@@ -6,7 +6,7 @@ found there a moment later.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -37,7 +37,15 @@ class SnapshotSource(Protocol):
 
 
 class Fanout(Protocol):
-    """Tells the other processes."""
+    """Tells the other processes, and hears them."""
+
+    def start(self, hear: Callable[[Mapping[str, int]], None]) -> None:
+        """Begin, and tell `hear` of channels that have messages up to some numbers."""
+        ...
+
+    async def stop(self) -> None:
+        """Fall silent."""
+        ...
 
     def publish(self, heads: Mapping[str, int]) -> None:
         """Say that channels have messages up to these numbers. Neither waits nor raises."""
@@ -77,8 +85,15 @@ class LiveHub:
         """Let whoever begins to listen to a channel know its present state."""
         self._snapshots[channel] = source
 
+    def start(self) -> None:
+        """Begin to speak with the other processes, if there is a way."""
+        if self._fanout is not None:
+            self._fanout.start(self.hear)
+
     async def stop(self) -> None:
-        """Break off what is being read."""
+        """Break off what is being read, and fall silent."""
+        if self._fanout is not None:
+            await self._fanout.stop()
         if self._catching_up is not None:
             self._catching_up.cancel()
             await asyncio.wait({self._catching_up})
