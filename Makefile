@@ -44,8 +44,8 @@ bench: $(VENV)/.tests ## Measure: ratios to a reference, side by side in one run
 faults: $(VENV)/.tests ## Run the long stories: rotations killed again and again, the vault against a model
 	@$(BIN)/pytest -n $(WORKERS) -m slow backend/tests/faults backend/tests/commands backend/tests/properties
 
-fuzz: $(VENV)/.tests ## Throw thousands of generated requests at every route
-	@$(BIN)/pytest -m slow backend/tests/fuzz
+fuzz: $(VENV)/.tests ## Throw thousands of generated requests at every route (two minutes)
+	@$(BIN)/pytest -n $(WORKERS) -m slow backend/tests/fuzz
 
 conformance: $(VENV)/.tests ## Let CCXT's own live tests judge all eight sandboxes (three minutes)
 	@$(BIN)/pytest -n 2 -m slow backend/tests/conformance
