@@ -304,6 +304,13 @@ class MarketDataUnavailable(Unavailable):
     title = "No market data yet"
 
 
+class CandleRangeRefused(Unprocessable):
+    """The span asked for is empty, too long, or of a time that is not kept."""
+
+    slug = "candle-range"
+    title = "No candles of this span"
+
+
 class OriginRefused(Forbidden):
     """A page of a foreign origin asked for a WebSocket."""
 
