@@ -22,6 +22,7 @@ MAY_REVEAL = {"secret_value.py", "services/crypto_service.py", "exchanges/verifi
 # The last doors, behind which nobody could answer or go on.
 MAY_CATCH_EVERYTHING = {
     "middleware/request_context.py",
+    "middleware/websocket_context.py",
     "services/audit_service.py",
     "workers/runner.py",
 }
