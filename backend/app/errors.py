@@ -255,6 +255,13 @@ class KeyCanWithdraw(BadRequest):
     title = "This key can withdraw"
 
 
+class TransferRefused(Unprocessable):
+    """An export is not for us or not as it was written, or there is nothing to export."""
+
+    slug = "transfer-refused"
+    title = "The transfer cannot be carried out"
+
+
 class NotificationNotFound(NotFound):
     """No such notification, or another user's."""
 

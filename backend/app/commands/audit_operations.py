@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from pydantic import ValidationError
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from backend.app.clock import utc_now
 from backend.app.commands.key_operations import command_settings
+from backend.app.commands.progress import passing_progress
 from backend.app.config import Settings, home_directory
 from backend.app.database import Database
 from backend.app.errors import ConfigurationError
@@ -39,7 +38,7 @@ async def verify(anchors: Path | None, public_key: str | None, *, deep: bool) ->
     kept = anchors or _own_anchors(settings, home)
     async with _database(settings, home) as database:
         verifier = pinned or await _vault_verifier(database, settings)
-        with _progress() as progress:
+        with passing_progress() as progress:
             task = progress.add_task("events", total=None)
             proof = await AuditVerification(
                 database,
@@ -123,18 +122,6 @@ def _verdict(proof: Proof, verifier: AnchorVerifier | None) -> str:
     return (
         f"The audit trail is as it was written: {proof.events} events, "
         f"{proof.anchors} anchors{compared}. Anchors are signed by {signed}"
-    )
-
-
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-        disable=not sys.stderr.isatty(),
     )
 
 

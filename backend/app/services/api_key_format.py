@@ -50,7 +50,7 @@ def new_signing_secret() -> str:
 def written_key(parts: KeyParts) -> str:
     """Return the whole key, with its checksum."""
     unchecked = f"{KEY_PREFIX}{parts.key_id}_{parts.secret}"
-    return unchecked + _checksum(unchecked)
+    return unchecked + checksum(unchecked)
 
 
 def parse_key(text: str) -> KeyParts | None:
@@ -58,11 +58,12 @@ def parse_key(text: str) -> KeyParts | None:
     match = KEY_FORM.fullmatch(text)
     if match is None:
         return None
-    unchecked, key_id, secret, checksum = match.groups()
-    return KeyParts(key_id, secret) if checksum == _checksum(unchecked) else None
+    unchecked, key_id, secret, given = match.groups()
+    return KeyParts(key_id, secret) if given == checksum(unchecked) else None
 
 
-def _checksum(unchecked: str) -> str:
+def checksum(unchecked: str) -> str:
+    """Return six characters that catch a mistyped text. They protect against nobody."""
     number, digits = crc32(unchecked.encode("ascii")), ""
     for _ in range(_CHECKSUM_LENGTH):
         number, digit = divmod(number, len(_DIGITS))

@@ -9,10 +9,7 @@ from backend.app.audit_record import Act, Caller
 from backend.app.clock import Clock
 from backend.app.database import Database
 from backend.app.enums import Environment
-from backend.app.errors import (
-    CredentialExists,
-    TooManyCredentials,
-)
+from backend.app.errors import CredentialExists
 from backend.app.exchanges.reasons import Standing
 from backend.app.exchanges.verification import ExchangeKeys
 from backend.app.models.api_credential import ApiCredential
@@ -42,9 +39,12 @@ from backend.app.services.credential_rows import (
 )
 from backend.app.services.credential_vault import CredentialVault, SealedKeys, keep_dek
 from backend.app.services.exchange_service import ExchangeService, require_verdict
-from backend.app.services.key_policy import require_acceptable, require_environment
+from backend.app.services.key_policy import (
+    require_acceptable,
+    require_environment,
+    require_room,
+)
 
-CREDENTIALS_PER_USER_MAX: Final = 100
 _LIST: Final = TypeAdapter(list[Credential])
 
 
@@ -96,7 +96,7 @@ class CredentialService:
         async with self._list.transaction(owner_id) as session:
             stored = CredentialRepository(session)
             await stored.hold_owner(owner_id)
-            await _refuse_if_full(stored, owner_id)
+            require_room(await stored.count(owner_id))
             await keep_dek(session, sealed, self._now(), credential_id)
             await stored.add(credential)
             await self._keep_new_keys(
@@ -235,7 +235,7 @@ class CredentialService:
             stored = CredentialRepository(session)
             if await stored.holds(owner_id, exchange, api_key):
                 raise CredentialExists
-            await _refuse_if_full(stored, owner_id)
+            require_room(await stored.count(owner_id))
             return await stored.next_id()
 
     async def _accepted(
@@ -282,8 +282,3 @@ class CredentialService:
             api_secret=hidden(asked.api_secret) or stored.api_secret,
             passphrase=hidden(asked.passphrase) or stored.passphrase,
         )
-
-
-async def _refuse_if_full(stored: CredentialRepository, owner_id: int) -> None:
-    if await stored.count(owner_id) >= CREDENTIALS_PER_USER_MAX:
-        raise TooManyCredentials(f"One user may hold {CREDENTIALS_PER_USER_MAX} credentials.")

@@ -34,6 +34,7 @@ from backend.app.services.envelope import (
     seal_field,
 )
 from backend.app.services.key_ring import KeyRing
+from backend.app.services.transfer_recipient import RecipientKey
 
 DEK_CACHE_TTL_SECONDS: Final = 60.0
 DEK_CACHE_KEYS_MAX: Final = 1_000
@@ -176,6 +177,18 @@ class CryptoService:
         if self._anchor_key is None:
             raise VaultSealed
         return self._anchor_key
+
+    async def recipient_key(self, installation: WrappedDek) -> RecipientKey:
+        """Return the key that opens what others export for this installation.
+
+        It is derived when it is asked for: a process that imports nothing does not hold it.
+
+        Raises:
+            EnvelopeError: our root keys do not open this installation.
+            VaultUnavailable: the root key's provider is away, slow or refuses.
+        """
+        dek = await self._unwrap(installation)
+        return RecipientKey(derive_key(dek, installation.dek_id.bytes, b"strongroom/recipient/1"))
 
     def forget(self, key: WrappedDek) -> None:
         """Drop one data key from memory: its row is gone."""

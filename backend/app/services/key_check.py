@@ -12,7 +12,7 @@ from uuid import UUID
 
 from backend.app.clock import Clock
 from backend.app.database import Database
-from backend.app.errors import ConfigurationError, DatabaseUnavailable
+from backend.app.errors import ConfigurationError, DatabaseUnavailable, KeyNotAtHand
 from backend.app.models.kek import Kek
 from backend.app.repositories.dek_repository import DekRepository
 from backend.app.repositories.kek_repository import KekRepository
@@ -138,6 +138,34 @@ class KeyCheck:
             at=self._now(),
         )
         return dek
+
+
+async def unlock_beside(database: Database, key_ring: KeyRing) -> tuple[CryptoService, WrappedDek]:
+    """Open the vault for a command, which runs beside the instances and is none of them.
+
+    Return it with the installation's own data key. It seals with the key that seals for all.
+
+    Raises:
+        ConfigurationError: nothing was ever started here, or the keys at hand do not open it.
+        KeyNotAtHand: the root key that seals is not among them.
+        VaultUnavailable: a key service is away, slow or refuses.
+    """
+    async with database.snapshot() as session:
+        active = await KekRepository(session).active()
+        row = await DekRepository(session).find(INSTALLATION_OWNER_ID, INSTALLATION_DEK_ID)
+    if row is None or active is None:
+        raise ConfigurationError("This installation has no vault yet. Start it once first.")
+    if key_ring.get(active) is None:
+        raise KeyNotAtHand(f"The root key {active} is not in the configuration read here.")
+    key_ring.seal_with(active)
+    crypto, installation = CryptoService(key_ring), WrappedDek.of(row)
+    try:
+        await crypto.unlock(installation)
+    except EnvelopeError:
+        raise ConfigurationError(
+            "The root keys at hand do not open this vault. Set ENCRYPTION_KEY as its instances do."
+        ) from None
+    return crypto, installation
 
 
 def _is(key: RootKey | None, kek: Kek) -> bool:

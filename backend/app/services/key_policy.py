@@ -3,14 +3,29 @@
 A right to withdraw that the exchange does not tell is no reason to refuse: its passport says so.
 """
 
+from typing import Final
+
 from backend.app.enums import Environment, Known
 from backend.app.errors import (
     CredentialOfOtherEnvironment,
     CredentialRefused,
     KeyCanWithdraw,
+    TooManyCredentials,
 )
 from backend.app.exchanges.withdrawal import withdrawal_advice
 from backend.app.schemas.exchange_schemas import Verdict
+
+CREDENTIALS_PER_USER_MAX: Final = 100
+
+
+def require_room(held: int, more: int = 1) -> None:
+    """Let an owner of so many credentials bind so many more.
+
+    Raises:
+        TooManyCredentials: the owner would hold more than one user may.
+    """
+    if held + more > CREDENTIALS_PER_USER_MAX:
+        raise TooManyCredentials(f"One user may hold {CREDENTIALS_PER_USER_MAX} credentials.")
 
 
 def require_acceptable(verdict: Verdict, allow_withdrawal: bool) -> None:

@@ -29,7 +29,7 @@ from backend.app.errors import (
 from backend.app.exchanges.reasons import Reason
 from backend.app.schemas.credential_schemas import Credential, CredentialCreate, CredentialUpdate
 from backend.app.schemas.exchange_schemas import VerifyRequest
-from backend.app.services.credential_service import CREDENTIALS_PER_USER_MAX
+from backend.app.services.key_policy import CREDENTIALS_PER_USER_MAX
 from backend.tests.conftest import HandClock
 from backend.tests.support.fake_connector import GOOD_KEY, FakeConnector, refused
 from backend.tests.support.people import Person, person
