@@ -11,7 +11,9 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import iter_route_contexts
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
 from starlette.responses import Response
+from starlette.websockets import WebSocket
 
 from backend.app.clock import Clock
 from backend.app.errors import StrongroomError, Unprocessable
@@ -67,8 +69,12 @@ def refusals(*kinds: type[StrongroomError]) -> dict[int | str, dict[str, Any]]:
 def install_problem_handlers(app: FastAPI, clock: Clock) -> None:
     """Teach an app to answer every refusal in the one format."""
 
-    async def on_refusal(request: Request, refusal: StrongroomError) -> Response:
-        return refusal_problem(refusal, _request_id(request), clock())
+    async def on_refusal(request: HTTPConnection, refusal: StrongroomError) -> Response:
+        answer = refusal_problem(refusal, _request_id(request), clock())
+        if isinstance(request, WebSocket):
+            # Refused before it was accepted; what a handler returns is sent for HTTP only.
+            await request.send_denial_response(answer)
+        return answer
 
     async def on_bad_input(request: Request, refused: RequestValidationError) -> Response:
         return refusal_problem(_bad_input(refused.errors()), _request_id(request), clock())
@@ -121,7 +127,7 @@ def _describe_problems(described: dict[str, Any]) -> None:
             answers["default"] = {"description": "Any other refusal", "content": _PROBLEM_CONTENT}
 
 
-def _request_id(request: Request) -> str:
+def _request_id(request: HTTPConnection) -> str:
     return str(getattr(request.state, "request_id", "-"))
 
 

@@ -5,10 +5,12 @@ from dataclasses import replace
 import pytest
 from fastapi import APIRouter, Depends, FastAPI
 from httpx2 import ASGITransport, AsyncClient
+from starlette.types import Message
 
 from backend.app.clock import utc_now
 from backend.app.config import RateLimitSettings, Settings
 from backend.app.container import Container
+from backend.app.main import AppRole, create_app
 from backend.app.middleware.request_context import RequestContext
 from backend.app.routes.policy import PUBLIC, SIGNED_IN
 from backend.app.routes.problems import install_problem_handlers
@@ -82,3 +84,35 @@ async def test_routes_of_nested_routers_are_limited_too(
         told = [(await client.get("/a/b/c", headers=headers)).status_code for _ in range(6)]
 
     assert told == [200] * LIMIT + [429] * 2
+
+
+async def test_websockets_are_limited_before_they_are_accepted(services: Container) -> None:
+    app = create_app(AppRole.API, services)
+    for _ in range(LIMIT):
+        await services.requests.count_address("192.0.2.7")
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def receive() -> Message:
+        return {"type": "websocket.connect"}
+
+    await app(
+        {
+            "type": "websocket",
+            "path": "/api/v1/ws",
+            "raw_path": b"/api/v1/ws",
+            "query_string": b"",
+            "headers": [],
+            "client": ("192.0.2.7", 50000),
+            "subprotocols": [],
+            "extensions": {"websocket.http.response": {}},
+        },
+        receive,
+        send,
+    )
+
+    assert sent[0]["type"] == "websocket.http.response.start"
+    assert sent[0]["status"] == 429
+    assert b"requests-throttled" in sent[1]["body"]
