@@ -40,6 +40,8 @@ from backend.app.services.live.live_hub import LiveHub
 from backend.app.services.live.redis_fanout import RedisFanout
 from backend.app.services.live_service import LiveService
 from backend.app.services.login_throttle import LoginThrottling
+from backend.app.services.market.front_service import FrontService
+from backend.app.services.market.price_api_client import PriceApiClient
 from backend.app.services.market.public_markets import PublicMarkets
 from backend.app.services.notification_service import NotificationService
 from backend.app.services.passport_service import PassportService
@@ -111,6 +113,7 @@ class Container:
             names=ChannelNames(),
             now=clock,
         )
+        self._build_front()
         self._workers = WorkerRunner(
             (
                 SessionListener(self.database.engine, self.guards),
@@ -153,6 +156,8 @@ class Container:
         await self._key_check.leave()
         await self._connector.close()
         await self.market.close()
+        if self._price_api is not None:
+            await self._price_api.close()
         await self._cache.stop()
         await self.audit.stop()
         await self._anchors.finish()
@@ -263,6 +268,13 @@ class Container:
         )
         self.passports = PassportService(self.database)
         self.notifications = NotificationService(self.database, self.clock)
+
+    def _build_front(self) -> None:
+        market = self.settings.market
+        self._price_api: PriceApiClient | None = None
+        if market.price_api_url is not None:
+            self._price_api = PriceApiClient(market.price_api_url, market.internal_api_key)
+        self.front = FrontService(self.database, self._price_api or self.market.prices)
 
     def _watches(self) -> tuple[CredentialWatch, ...]:
         exchange = self.settings.exchange

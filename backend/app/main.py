@@ -24,7 +24,9 @@ from backend.app.routes import (
     live_routes,
     notification_routes,
     passport_routes,
+    price_routes,
     profile_routes,
+    reference_routes,
     rotation_routes,
     user_routes,
 )
@@ -46,6 +48,8 @@ _SUMMARY = {
     AppRole.API: "Exchange keys: sealed, verified, never shown again.",
     AppRole.PRICES: "Prices as exchanges told them, with their age; never made up.",
 }
+# What everybody may know of the markets, from either role.
+_MARKET = (price_routes.router, reference_routes.router)
 # Asked in this order for every request: what is asked most stands first.
 _ROUTERS: dict[AppRole, tuple[APIRouter, ...]] = {
     AppRole.API: (
@@ -61,9 +65,11 @@ _ROUTERS: dict[AppRole, tuple[APIRouter, ...]] = {
         api_key_routes.router,
         audit_routes.router,
         key_routes.router,
+        price_routes.front_router,
+        *_MARKET,
         live_routes.router,
     ),
-    AppRole.PRICES: (),
+    AppRole.PRICES: (price_routes.internal_router, *_MARKET),
 }
 
 # Answered without FastAPI's detour (bench/credentials_list.py).

@@ -13,9 +13,19 @@ from backend.app.services.live.announcer import Announcer
 from backend.app.services.market.candle_builder import CandleBuilder
 from backend.app.services.market.candle_retention import Retention
 from backend.app.services.market.internal_door import InternalDoor
+from backend.app.services.market.price_board import PriceBoard
+from backend.app.services.market.price_observer import PriceObserver
+from backend.app.services.market.price_refresh import PriceRefresh
+from backend.app.services.market.price_service import PriceService
+from backend.app.services.market.price_sources import price_sources
 from backend.app.services.market.public_markets import PublicMarkets
+from backend.app.services.market.reference_refresh import ReferenceRefresh
+from backend.app.services.market.reference_service import ReferenceService
+from backend.app.services.market.refresher_lock import RefresherLock
+from backend.app.services.market.symbol_names import SymbolNames
 from backend.app.services.market.time_storage import TimeStorage
 from backend.app.workers.partition_keeper import PartitionKeeper
+from backend.app.workers.price_refresher import PriceRefresher
 from backend.app.workers.runner import Worker
 
 
@@ -32,11 +42,25 @@ class MarketContainer:
         clock: Clock,
         source: PublicMarkets | None = None,
     ) -> None:
-        self.settings = settings.market
+        market = settings.market
         self.source = source or _real_source(settings, clock)
-        self.internal_door = InternalDoor(settings.market.internal_api_key)
+        self.internal_door = InternalDoor(market.internal_api_key)
+        self.names = SymbolNames(database, cache, market.cache_ttl_seconds)
+        self.board = PriceBoard(
+            database=database,
+            cache=cache,
+            names=self.names,
+            wanted=market.symbols,
+            refresh_seconds=market.refresh_interval_seconds,
+            ttl_seconds=market.cache_ttl_seconds,
+        )
+        self.prices = PriceService(self.board, self.names, clock)
+        self.reference = ReferenceService(database, self.names)
+        # Each is told of changed prices inside the transaction that writes them.
+        self._price_observers: tuple[PriceObserver, ...] = ()
+        self._settings = market
+        self._exchanges = price_sources(market)
         self._database = database
-        self._cache = cache
         self._announcer = announcer
         self._clock = clock
         self.storage = TimeStorage(database, Retention.of(settings.market), clock)
@@ -44,11 +68,32 @@ class MarketContainer:
 
     def workers(self) -> tuple[Worker, ...]:
         """Return what keeps market data fresh. Only the price role and `up` run it."""
-        return (PartitionKeeper(self.storage),)
+        return (self._price_refresher(), PartitionKeeper(self.storage))
 
     async def close(self) -> None:
         """Let go of the exchanges."""
         await self.source.close()
+
+    def _price_refresher(self) -> PriceRefresher:
+        prices = PriceRefresh(
+            database=self._database,
+            source=self.source,
+            exchanges=self._exchanges,
+            board=self.board,
+            announcer=self._announcer,
+            observers=self._price_observers,
+            now=self._clock,
+        )
+        reference = ReferenceRefresh(
+            database=self._database,
+            source=self.source,
+            exchanges=self._exchanges,
+            wanted=self._settings.symbols,
+            names=self.names,
+            now=self._clock,
+        )
+        interval_seconds = self._settings.refresh_interval_seconds
+        return PriceRefresher(RefresherLock(self._database), prices, reference, interval_seconds)
 
 
 def _real_source(settings: Settings, clock: Clock) -> MarketSource:

@@ -11,7 +11,7 @@ from typing import Annotated, Final
 
 from fastapi import Depends, FastAPI
 from fastapi.dependencies.models import Dependant
-from fastapi.openapi.models import HTTPBearer
+from fastapi.openapi.models import APIKey, APIKeyIn, HTTPBearer
 from fastapi.routing import RouteContext, iter_route_contexts
 from fastapi.security.base import SecurityBase
 from starlette.requests import HTTPConnection, Request
@@ -20,6 +20,7 @@ from starlette.types import Scope
 from backend.app.container import Container
 from backend.app.enums import KeyScope, Role
 from backend.app.errors import ConfigurationError, Unauthenticated
+from backend.app.market_container import MarketContainer
 from backend.app.services.principal import Principal
 from backend.app.services.request_limit import ALLOWANCE
 from backend.app.services.request_signature import Asked
@@ -103,7 +104,28 @@ class Policy(SecurityBase):
         )
 
 
+class InternalKey(SecurityBase):
+    """Only other services of this installation may ask: those that know the internal key."""
+
+    scheme_name = "internal"
+    model = APIKey.model_validate({"in": APIKeyIn.header, "name": "X-Internal-Key"})
+
+    async def __call__(self, connection: HTTPConnection) -> None:
+        """Let pass whoever shows the key.
+
+        Raises:
+            Unauthenticated: none is shown.
+            InternalKeyRefused: it is another one.
+            InternalDoorClosed: this service has none.
+        """
+        market: MarketContainer = connection.scope["app"].state.container.market
+        market.internal_door.admit(_header(connection.scope, b"x-internal-key"))
+
+
+AnyPolicy = Public | Policy | InternalKey
+
 PUBLIC: Final = Public()
+INTERNAL: Final = InternalKey()
 # Load balancers ask often, from one address, and must be answered.
 WATCHING: Final = Public(is_limited=False)
 SIGNED_IN: Final = Policy(*Role)
@@ -125,7 +147,7 @@ Administrator = Annotated[Principal, Depends(ADMINISTRATION)]
 AuditReader = Annotated[Principal, Depends(AUDITING)]
 
 
-def declared_policies(app: FastAPI) -> Iterator[tuple[RouteContext, list[Public | Policy]]]:
+def declared_policies(app: FastAPI) -> Iterator[tuple[RouteContext, list[AnyPolicy]]]:
     """Walk every route of an app, however deeply included, with the policies it declares."""
     own_pages = {app.openapi_url, app.docs_url, app.redoc_url, app.swagger_ui_oauth2_redirect_url}
     for route in iter_route_contexts(app.routes):
@@ -158,10 +180,10 @@ def refuse_undeclared_routes(app: FastAPI) -> None:
         )
 
 
-def _policies_of(dependant: Dependant) -> list[Public | Policy]:
-    found: list[Public | Policy] = []
+def _policies_of(dependant: Dependant) -> list[AnyPolicy]:
+    found: list[AnyPolicy] = []
     for needed in dependant.dependencies:
-        if isinstance(needed.call, Public | Policy):
+        if isinstance(needed.call, AnyPolicy):
             found.append(needed.call)
         found.extend(_policies_of(needed))
     # The same policy declared by a router and by a parameter is one policy.

@@ -4,20 +4,26 @@ The rows are read off the app, so a new route is covered the moment it is added;
 read off the app stands in `backend.tests.support.access`, and a route missing there fails.
 """
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
 import pytest
 from fastapi.dependencies.models import Dependant
-from httpx2 import AsyncClient, Response
+from httpx2 import ASGITransport, AsyncClient, Response
 from sqlalchemy import text
 
 from backend.app.container import Container
 from backend.app.enums import KeyScope, Role
 from backend.app.main import AppRole, create_app
-from backend.app.routes.policy import Policy, Public, declared_policies
+from backend.app.routes.policy import (
+    AnyPolicy,
+    InternalKey,
+    Policy,
+    Public,
+    declared_policies,
+)
 from backend.app.services.token_service import TokenService
 from backend.tests.support.access import CASES, OBJECTS, Case, World
 from backend.tests.support.api_keys import api_key, key_headers
@@ -51,9 +57,10 @@ SAME_FOR_ALL_REQUESTS: Final = ("type", "title", "status", "code", "detail")
 class Door:
     """One method of one route."""
 
+    role: AppRole
     method: str
     path: str
-    policy: Public | Policy
+    policy: AnyPolicy
     parameters: tuple[str, ...]
     takes_body: bool
 
@@ -70,13 +77,19 @@ class Door:
 
 
 def doors(services: Container) -> Iterator[Door]:
-    for route, policies in declared_policies(create_app(AppRole.API, services)):
+    for role in (AppRole.API, AppRole.PRICES):
+        yield from doors_of(role, services)
+
+
+def doors_of(role: AppRole, services: Container) -> Iterator[Door]:
+    for route, policies in declared_policies(create_app(role, services)):
         dependant = getattr(route, "dependant", None)
         parts = dependant if isinstance(dependant, Dependant) else Dependant()
         for method in sorted((route.methods or set()) - {"HEAD"}):
             yield Door(
+                role,
                 method,
-                route.path or "",
+                (route.path or "").replace(":path}", "}"),
                 policies[0],
                 tuple(each.name for each in parts.path_params),
                 bool(parts.body_params),
@@ -84,8 +97,10 @@ def doors(services: Container) -> Iterator[Door]:
 
 
 @pytest.fixture
-def world(client: AsyncClient, services: Container) -> World:
-    return World(client, services)
+async def world(client: AsyncClient, services: Container) -> AsyncIterator[World]:
+    transport = ASGITransport(create_app(AppRole.PRICES, services), client=("127.0.0.1", 50000))
+    async with AsyncClient(transport=transport, base_url="http://prices") as prices:
+        yield World(client, services, prices)
 
 
 @pytest.fixture
@@ -97,7 +112,7 @@ async def ask(
     world: World, door: Door, headers: dict[str, str], ids: dict[str, int | str]
 ) -> Response:
     body = door.case.body
-    return await world.client.request(
+    return await world.asks(door.role).request(
         door.method,
         door.path.format(**ids),
         headers=headers,
@@ -186,10 +201,35 @@ async def test_strangers_pass_public_doors_only(
         refused = answer.status_code == 401
         if isinstance(door.policy, Policy):
             refused = refused and answer.headers.get("WWW-Authenticate") == "Bearer"
-        if refused != isinstance(door.policy, Policy) or answer.status_code in {403, 500}:
+        if refused == isinstance(door.policy, Public) or answer.status_code in {403, 500}:
             wrong.append((str(door), answer.status_code))
 
     assert wrong == []
+
+
+async def test_internal_doors_open_to_the_internal_key_and_to_no_other(
+    world: World, services: Container
+) -> None:
+    key = services.settings.market.internal_api_key
+    assert key is not None
+    right = {"X-Internal-Key": key.get_secret_value()}
+    somebody = await world.somebody(Role.ADMIN)
+    internal = [door for door in doors(services) if isinstance(door.policy, InternalKey)]
+
+    for door in internal:
+        answers = [
+            await ask(world, door, headers, missing(door))
+            for headers in (
+                right,
+                {"X-Internal-Key": right["X-Internal-Key"][:-1]},
+                {"X-Internal-Key": "no ASCII: \u00e9".encode("latin-1")},
+                somebody.headers,
+            )
+        ]
+        # Nothing is known yet, so the right key learns that.
+        assert [answer.status_code for answer in answers] == [503, 403, 403, 401], str(door)
+        assert answers[0].json()["code"] == "market-data-unavailable"
+    assert [str(door) for door in internal] == ["GET /internal/price"]
 
 
 @pytest.mark.parametrize("role", Role)

@@ -13,6 +13,7 @@ from httpx2 import AsyncClient
 
 from backend.app.container import Container
 from backend.app.enums import NotificationKind, Role
+from backend.app.main import AppRole
 from backend.app.models.notification_event import NotificationEvent
 from backend.app.repositories.notification_repository import NotificationRepository
 from backend.tests.support.api_keys import api_key
@@ -28,6 +29,11 @@ class World:
 
     client: AsyncClient
     services: Container
+    prices: AsyncClient | None = None
+
+    def asks(self, role: AppRole) -> AsyncClient:
+        """Return who asks the app of a role."""
+        return self.prices if role is AppRole.PRICES and self.prices else self.client
 
     async def somebody(self, role: Role = Role.USER) -> Person:
         """Return somebody new, signed in."""
@@ -79,6 +85,11 @@ async def _notification(world: World, owner: Person) -> int:
     return event.id
 
 
+async def _nothing(_world: World, _owner: Person) -> str:
+    # Market data is nobody's, and in these tests nobody has told any.
+    return "NOPE"
+
+
 def _key_pair() -> dict[str, Any]:
     return {
         "exchange_name": "binance",
@@ -106,6 +117,8 @@ OBJECTS: Final[Mapping[str, Objects]] = {
     "credential_id": Objects(_credential, owned=True),
     "notification_id": Objects(_notification, owned=True),
     "key_id": Objects(_api_key, owned=True, missing="missing0"),
+    "symbol": Objects(_nothing, owned=False, missing="NOPE/NOPE"),
+    "code": Objects(_nothing, owned=False, missing="NOPE"),
 }
 
 CASES: Final[Mapping[str, Case]] = {

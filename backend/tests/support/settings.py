@@ -10,6 +10,7 @@ from backend.app.config import (
     CacheSettings,
     DatabaseSettings,
     ExchangeSettings,
+    MarketSettings,
     RateLimitSettings,
     ServerSettings,
     Settings,
@@ -31,6 +32,7 @@ def settings_for_tests(**exchange: Any) -> Settings:
             **{"credential_check_interval_hours": 0, **exchange},
         ),
         server=ServerSettings(),
+        market=MarketSettings(internal_api_key=SecretStr(secrets.token_urlsafe(48))),
         # Tests ask faster than people; those of the limit itself set one.
         rate_limit=RateLimitSettings(rl_max_requests=0),
     )

@@ -1,0 +1,154 @@
+"""The prices as they are answered from: remembered as told, aged at the moment of answering.
+
+What is cached never holds an age, so an old cache makes a price look old, never fresh.
+"""
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from backend.app.database import Database
+from backend.app.errors import MarketDataUnavailable, PriceUnknown
+from backend.app.models.latest_price import LatestPrice
+from backend.app.money import plain
+from backend.app.repositories.price_repository import PriceRepository
+from backend.app.services.cache_service import CacheService
+from backend.app.services.market.price_rules import StaleBecause
+from backend.app.services.market.symbol_names import NameBook, SymbolNames
+
+OLD_AFTER_INTERVALS: Final = 3
+"""A price is stale when it is older than so many refreshes."""
+_CACHE_KEY: Final = "market:prices"
+_FRESH: Final = b',"stale":false,"stale_because":null}'
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """One price, written but for its age."""
+
+    head: bytes
+    as_of_ms: int
+    because: str | None
+
+    def json(self, now_ms: int, old_ms: int) -> bytes:
+        age_ms = max(0, now_ms - self.as_of_ms)
+        because = self.because or (StaleBecause.OLD.value if age_ms > old_ms else None)
+        tail = b',"stale":true,"stale_because":"%b"}' % because.encode() if because else _FRESH
+        return b"%b%d%b" % (self.head, age_ms, tail)
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """All prices of one reading; those of `SYMBOLS` in its order, or the name that has none."""
+
+    told: bytes
+    names: NameBook
+    lines: Mapping[str, _Line]
+    listed: tuple[_Line | str, ...]
+    old_ms: int
+
+    def json(self, now: datetime, limit: int | None) -> bytes:
+        """Return the JSON of a `PriceList`: the first of `SYMBOLS`, each with its age now.
+
+        Raises:
+            MarketDataUnavailable: no source ever answered.
+        """
+        if not len(self.names):
+            raise MarketDataUnavailable
+        now_ms, old_ms = _milliseconds(now), self.old_ms
+        listed = self.listed[:limit]
+        told = b",".join(
+            [each.json(now_ms, old_ms) for each in listed if not isinstance(each, str)]
+        )
+        missing = [each for each in listed if isinstance(each, str)]
+        return b'{"prices":[%b],"missing":%b}' % (told, json.dumps(missing).encode())
+
+    def json_of(self, symbol: str, now: datetime) -> bytes:
+        """Return the JSON of one `Price`.
+
+        Raises:
+            PriceUnknown: nobody ever told one.
+        """
+        line = self.lines.get(symbol)
+        if line is None:
+            raise PriceUnknown
+        return line.json(_milliseconds(now), self.old_ms)
+
+
+class PriceBoard:
+    """Reads the last known prices through the cache."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        cache: CacheService,
+        names: SymbolNames,
+        wanted: Collection[str],
+        refresh_seconds: int,
+        ttl_seconds: int,
+    ) -> None:
+        self._database = database
+        self._cache = cache
+        self._names = names
+        self._wanted = wanted
+        self._old_ms = refresh_seconds * OLD_AFTER_INTERVALS * 1000
+        self._ttl_seconds = ttl_seconds
+        self._read: Prices | None = None
+
+    async def prices(self) -> Prices:
+        """Return what is known, as of within the life of the cache."""
+        names = await self._names.book()
+        told = await self._cache.through(_CACHE_KEY, self._ttl_seconds, self._load)
+        read = self._read
+        if read is None or read.told is not told or read.names is not names:
+            read = self._read = self._parsed(told, names)
+        return read
+
+    async def configured(self) -> list[str]:
+        """Return the symbols that `SYMBOLS` names, as far as a source lists them."""
+        names = await self._names.book()
+        found = (names.find(name) for name in self._wanted)
+        return list(dict.fromkeys(symbol for symbol in found if symbol is not None))
+
+    async def forget(self) -> None:
+        """Read the table anew, after it was written."""
+        await self._cache.forget(_CACHE_KEY, self._ttl_seconds)
+
+    async def _load(self) -> bytes:
+        async with self._database.snapshot() as session:
+            rows = await PriceRepository(session).newest()
+        return json.dumps([_written(row) for row in rows], separators=(",", ":")).encode()
+
+    def _parsed(self, told: bytes, names: NameBook) -> Prices:
+        lines = {
+            symbol: _Line(head.encode(), as_of_ms, because)
+            for symbol, head, as_of_ms, because in json.loads(told)
+        }
+        listed: dict[str, _Line | str] = {}
+        for name in self._wanted:
+            symbol = names.find(name) or name
+            listed[symbol] = lines.get(symbol, symbol)
+        return Prices(told, names, lines, tuple(listed.values()), self._old_ms)
+
+
+def instant(moment: datetime) -> str:
+    """Return a time as it stands in answers."""
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _written(row: LatestPrice) -> tuple[str, str, int, str | None]:
+    told = {
+        "symbol": row.symbol,
+        "price": plain(row.price),
+        "source": row.source,
+        "as_of": instant(row.as_of),
+    }
+    head = json.dumps(told, separators=(",", ":"))[:-1] + ',"age_ms":'
+    return row.symbol, head, _milliseconds(row.as_of), row.stale_because
+
+
+def _milliseconds(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)
