@@ -55,6 +55,10 @@ class Act(StrEnum):
     API_KEY_CREATED = "api_key.created"
     API_KEY_REVOKED = "api_key.revoked"
     API_KEY_REFUSED = "api_key.refused"
+    WEBHOOK_CREATED = "webhook.created"
+    WEBHOOK_CHANGED = "webhook.changed"
+    WEBHOOK_SECRET_ROTATED = "webhook.secret_rotated"  # noqa: S105 - the name of an act
+    WEBHOOK_DELETED = "webhook.deleted"
     ACCESS_DENIED = "access.denied"
     KEY_ACTIVATED = "key.activated"
     KEY_REWRAPPED = "key.rewrapped"

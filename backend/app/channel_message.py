@@ -7,6 +7,8 @@ from typing import Any, Final
 PRICES: Final = "prices"
 NOTIFICATIONS: Final = "notifications"
 CANDLES: Final = "candles"
+ADMINISTRATORS_NOTIFICATIONS: Final = f"{NOTIFICATIONS}:administrators"
+"""What concerns the installation: only administrators may hear it."""
 
 
 @dataclass(frozen=True, slots=True)

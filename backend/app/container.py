@@ -11,6 +11,7 @@ from backend.app.config import Settings
 from backend.app.database import Database
 from backend.app.exchanges.connector import Connector, ConnectorSettings
 from backend.app.market_container import MarketContainer
+from backend.app.notice_container import NoticeContainer
 from backend.app.repositories.audit_appender import AuditAppender
 from backend.app.services.account_service import AccountService
 from backend.app.services.address_limit import AddressLimit
@@ -99,6 +100,9 @@ class Container:
         self._build_locks()
         self._build_login()
         self._build_vault(connector)
+        self.notices = NoticeContainer(
+            settings.webhooks, database=self.database, crypto=self._crypto, clock=clock
+        )
         self.market = MarketContainer(
             settings,
             database=self.database,
@@ -126,6 +130,7 @@ class Container:
                 LiveWatch(self.sockets),
                 ChannelTrimmer(self.database, clock),
                 *self._watches(),
+                *self.notices.workers(),
                 *(self.market.workers() if keeps_market else ()),
             )
         )
@@ -155,6 +160,7 @@ class Container:
         await self.live.stop()
         await self._key_check.leave()
         await self._connector.close()
+        self.notices.close()
         await self.market.close()
         if self._price_api is not None:
             await self._price_api.close()

@@ -62,6 +62,46 @@ class NotificationKind(StrEnum):
     KEY_ROLLED_BACK = "key_rolled_back"
     KEY_RESTORED = "key_restored"
     KEY_VERSION_EXPIRED = "key_version_expired"
+    PRICE_ALERT = "price_alert"
+    WEBHOOK_DISABLED = "webhook_disabled"
+
+
+class AlertCondition(StrEnum):
+    """When a price is worth telling."""
+
+    ABOVE = "above"
+    BELOW = "below"
+    PERCENT = "percent"
+
+
+class DeliveryState(StrEnum):
+    """What became of a message to a webhook."""
+
+    WAITING = "waiting"
+    DELIVERED = "delivered"
+    GIVEN_UP = "given_up"
+
+
+class DeliveryFailure(StrEnum):
+    """Why a message did not arrive; of what the far end wrote, nothing is kept."""
+
+    ADDRESS_REFUSED = "address_refused"
+    UNREACHABLE = "unreachable"
+    TOO_SLOW = "too_slow"
+    REDIRECT = "redirect"
+    STATUS = "status"
+    GONE = "gone"
+    UNSIGNED = "unsigned"
+    TOO_MANY_WAITING = "too_many_waiting"
+    WEBHOOK_DISABLED = "webhook_disabled"
+
+
+class WebhookDisabled(StrEnum):
+    """Why a webhook is told nothing."""
+
+    OWNER = "owner"
+    FAILING = "failing"
+    GONE = "gone"
 
 
 class KeyState(StrEnum):

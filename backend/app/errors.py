@@ -367,6 +367,55 @@ class TooManySubscriptions(Conflict):
     title = "No room for another subscription"
 
 
+class PriceAlertNotFound(NotFound):
+    """No such price alert, or another user's."""
+
+    slug = "price-alert-not-found"
+    title = "No such price alert"
+
+
+class PriceAlertAlreadyTrue(Conflict):
+    """The price is where the alert waits for it to go; `price` and `as_of` say so."""
+
+    slug = "price-alert-already-true"
+    title = "The price is there already"
+
+
+class TooManyPriceAlerts(Conflict):
+    """The user has as many price alerts as one user may have."""
+
+    slug = "too-many-price-alerts"
+    title = "Too many price alerts"
+
+
+class WebhookNotFound(NotFound):
+    """No such webhook, or another user's."""
+
+    slug = "webhook-not-found"
+    title = "No such webhook"
+
+
+class WebhookAddressRefused(Unprocessable):
+    """The address leads nowhere a webhook may: not public, or not encrypted."""
+
+    slug = "webhook-address-refused"
+    title = "This address cannot be used"
+
+
+class WebhookDisabledNow(Conflict):
+    """The webhook is disabled, so nothing is sent to it."""
+
+    slug = "webhook-disabled"
+    title = "The webhook is disabled"
+
+
+class TooManyWebhooks(Conflict):
+    """The user has as many webhooks as one user may have."""
+
+    slug = "too-many-webhooks"
+    title = "Too many webhooks"
+
+
 class CredentialUnreadable(Unavailable):
     """A sealed secret does not open under its own context: damaged, moved or foreign."""
 

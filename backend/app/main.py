@@ -29,6 +29,7 @@ from backend.app.routes import (
     reference_routes,
     rotation_routes,
     user_routes,
+    webhook_routes,
 )
 from backend.app.routes.hot_paths import Endpoint, HotPaths, hot_paths
 from backend.app.routes.policy import refuse_undeclared_routes
@@ -63,6 +64,7 @@ _ROUTERS: dict[AppRole, tuple[APIRouter, ...]] = {
         auth_routes.router,
         user_routes.router,
         api_key_routes.router,
+        webhook_routes.router,
         audit_routes.router,
         key_routes.router,
         price_routes.front_router,

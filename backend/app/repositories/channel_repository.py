@@ -26,14 +26,20 @@ class ChannelRepository:
         The channel is locked until the transaction ends. Whoever publishes on several in one
         transaction does so in the order of their names, or two of them wait for each other.
         """
-        if not bodies:
+        return await self.publish_all({channel: bodies})
+
+    async def publish_all(self, told: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[Message]:
+        """Write messages on many channels at once, which are locked in the order of their names."""
+        counts = {channel: len(bodies) for channel, bodies in sorted(told.items()) if bodies}
+        if not counts:
             return []
-        last = await self._count(channel, len(bodies))
+        last = await self._count(counts)
         messages = [
             Message(channel, seq, body)
-            for seq, body in enumerate(bodies, start=last - len(bodies) + 1)
+            for channel in counts
+            for seq, body in enumerate(told[channel], start=last[channel] - counts[channel] + 1)
         ]
-        rows = [{"channel": channel, "seq": each.seq, "body": each.body} for each in messages]
+        rows = [{"channel": each.channel, "seq": each.seq, "body": each.body} for each in messages]
         await self._session.execute(insert(ChannelMessage), rows)
         return messages
 
@@ -86,12 +92,14 @@ class ChannelRepository:
         )
         return len(gone.all())
 
-    async def _count(self, channel: str, messages: int) -> int:
-        counted = upsert(ChannelHead).values(channel=channel, seq=messages)
-        last = await self._session.scalar(
+    async def _count(self, counts: Mapping[str, int]) -> dict[str, int]:
+        counted = upsert(ChannelHead).values(
+            [{"channel": channel, "seq": messages} for channel, messages in counts.items()]
+        )
+        found = await self._session.execute(
             counted.on_conflict_do_update(
                 index_elements=[ChannelHead.channel],
                 set_={"seq": ChannelHead.seq + counted.excluded.seq},
-            ).returning(ChannelHead.seq)
+            ).returning(ChannelHead.channel, ChannelHead.seq)
         )
-        return int(last or 0)
+        return {row.channel: row.seq for row in found}

@@ -10,8 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from backend.app.models.api_credential import ApiCredential
 from backend.app.models.api_key import ApiKey
 from backend.app.models.credential_key_version import CredentialKeyVersion
+from backend.app.models.webhook import WebhookSecret
 
+# Each of these secrets is sealed once: another one is another row.
 _API_KEY_REV = 1
+_WEBHOOK_SECRET_REV = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,12 @@ class SealedFieldRepository:
         beside = await self._session.scalars(
             select(CredentialKeyVersion).where(CredentialKeyVersion.dek_id.in_(dek_ids))
         )
-        return [*_fields_of(in_use), *_fields_of(beside), *await self._api_keys(dek_ids)]
+        return [
+            *_fields_of(in_use),
+            *_fields_of(beside),
+            *await self._api_keys(dek_ids),
+            *await self._webhook_secrets(dek_ids),
+        ]
 
     async def _api_keys(self, dek_ids: Sequence[UUID]) -> list[SealedField]:
         found = await self._session.scalars(select(ApiKey).where(ApiKey.dek_id.in_(dek_ids)))
@@ -60,6 +68,24 @@ class SealedFieldRepository:
             )
             for row in found
             if row.sealed_signing_secret is not None and row.dek_id is not None
+        ]
+
+    async def _webhook_secrets(self, dek_ids: Sequence[UUID]) -> list[SealedField]:
+        found = await self._session.scalars(
+            select(WebhookSecret).where(WebhookSecret.dek_id.in_(dek_ids))
+        )
+        return [
+            SealedField(
+                dek_id=row.dek_id,
+                owner_id=row.user_id,
+                table=WebhookSecret.__tablename__,
+                record_id=row.id,
+                record=str(row.id),
+                column="sealed_secret",
+                rev=_WEBHOOK_SECRET_REV,
+                sealed=row.sealed_secret,
+            )
+            for row in found
         ]
 
 

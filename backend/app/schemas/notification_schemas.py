@@ -26,3 +26,10 @@ class NotificationPage(BaseModel):
 
     items: list[Notification]
     next_cursor: str | None = Field(description="Pass it as `cursor`; null at the end")
+    unread: int = Field(description="How many are unread in all, on whichever page")
+
+
+class NotificationsRead(BaseModel):
+    """What became read."""
+
+    marked: int = Field(description="How many were unread before")

@@ -47,6 +47,8 @@ CLOSED_TO_KEYS: Final = {
     "GET /api/v1/api-keys",
     "POST /api/v1/api-keys",
     "DELETE /api/v1/api-keys/{key_id}",
+    "POST /api/v1/webhooks",
+    "PATCH /api/v1/webhooks/{webhook_id}",
     "GET /api/v1/users/{user_id}/api-keys",
     "DELETE /api/v1/users/{user_id}/api-keys",
 }

@@ -90,6 +90,17 @@ async def _nothing(_world: World, _owner: Person) -> str:
     return "NOPE"
 
 
+async def _webhook(world: World, owner: Person) -> int:
+    answer = await world.client.post("/api/v1/webhooks", json=_hook(), headers=owner.headers)
+    assert answer.status_code == 201, answer.text
+    return int(answer.json()["id"])
+
+
+def _hook() -> dict[str, Any]:
+    # RFC 2606: there is no such host, and nothing is sent anywhere.
+    return {"name": "mine", "url": "https://webhook.invalid/"}
+
+
 def _key_pair() -> dict[str, Any]:
     return {
         "exchange_name": "binance",
@@ -116,6 +127,7 @@ OBJECTS: Final[Mapping[str, Objects]] = {
     "user_id": Objects(_user, owned=False),
     "credential_id": Objects(_credential, owned=True),
     "notification_id": Objects(_notification, owned=True),
+    "webhook_id": Objects(_webhook, owned=True),
     "key_id": Objects(_api_key, owned=True, missing="missing0"),
     "symbol": Objects(_nothing, owned=False, missing="NOPE/NOPE"),
     "code": Objects(_nothing, owned=False, missing="NOPE"),
@@ -139,6 +151,9 @@ CASES: Final[Mapping[str, Case]] = {
     "POST /api/v1/credentials/{credential_id}/rotation/verify": Case(dict, _NOTHING_KEPT),
     "POST /api/v1/credentials/{credential_id}/rotation/restore": Case(statuses=_NOTHING_KEPT),
     "DELETE /api/v1/credentials/{credential_id}/rotation": Case(statuses=_NOTHING_KEPT),
+    "POST /api/v1/webhooks": Case(_hook),
+    "PATCH /api/v1/webhooks/{webhook_id}": Case(lambda: {"name": "new"}),
+    "POST /api/v1/webhooks/{webhook_id}/test": Case(statuses=frozenset({202})),
     "POST /api/v1/api-keys": Case(lambda: {"name": "bot", "scopes": ["read"]}),
     "POST /api/v1/exchange/verify": Case(_key_pair, _ASKED_THE_EXCHANGE),
 }
