@@ -20,7 +20,7 @@ PONG_SECONDS_MAX: Final = 20.0
 # A peer that does not read would otherwise hold megabytes of the kernel's memory before we notice.
 SEND_BUFFER_BYTES: Final = 128 * 1024
 # What a peer has to answer a close before it is cut off.
-CLOSING_SECONDS_MAX: Final = 2.0
+CLOSING_SECONDS_MAX: Final = 5.0
 
 
 class WebsocketWire(WebSocketsSansIOProtocol):

@@ -55,6 +55,11 @@ class LiveService:
         self._per_user: Counter[int] = Counter()
         self._is_draining = False
 
+    @property
+    def connections(self) -> int:
+        """How many are signed in."""
+        return len(self._signed_in)
+
     async def issue_ticket(self, principal: Principal) -> Ticket:
         """Return what opens one WebSocket for this session.
 

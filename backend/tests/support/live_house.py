@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import uvicorn
 from pydantic import SecretStr
+from sqlalchemy import text
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
@@ -56,6 +57,14 @@ class LiveHouse:
         if announced:
             await self.services.live.announce(messages)
         return messages
+
+    async def forget(self, channel: str, seq: int) -> None:
+        """Delete the messages up to a number, as they are when they have become old."""
+        async with self.services.database.transaction() as session:
+            await session.execute(
+                text("DELETE FROM channel_messages WHERE channel = :channel AND seq <= :seq"),
+                {"channel": channel, "seq": seq},
+            )
 
     async def client(self, person: Person, **options: Any) -> "LiveClient":
         """Return somebody's connection, logged in."""

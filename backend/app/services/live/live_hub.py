@@ -81,6 +81,11 @@ class LiveHub:
         self._reads = asyncio.Semaphore(READS_AT_ONCE_MAX)
         self._catching_up: asyncio.Task[None] | None = None
 
+    @property
+    def channels(self) -> list[str]:
+        """What somebody here listens to."""
+        return list(self._lines)
+
     def offer_snapshot(self, channel: str, source: SnapshotSource) -> None:
         """Let whoever begins to listen to a channel know its present state."""
         self._snapshots[channel] = source

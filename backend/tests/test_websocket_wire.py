@@ -1,0 +1,83 @@
+"""A peer that does not read is closed; nobody else notices."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from backend.app.channel_message import PRICES, Message
+from backend.app.config import Settings
+from backend.app.services.live.frames import CloseCode
+from backend.app.services.live.outbox import WAITING_BYTES_MAX
+from backend.app.websocket_wire import SEND_BUFFER_BYTES
+from backend.tests.support.live_house import LiveClient, LiveHouse, live_house, until
+from backend.tests.support.people import person
+
+BODY_BYTES = 16 * 1024
+# More than the outbox, the server's write buffer and both kernels' buffers take together.
+MESSAGES = 3 * (WAITING_BYTES_MAX + 8 * SEND_BUFFER_BYTES) // BODY_BYTES
+
+
+@pytest.fixture
+async def house(database_url: str, settings: Settings) -> AsyncIterator[LiveHouse]:
+    async with live_house(database_url, settings) as house:
+        yield house
+
+
+async def listening(house: LiveHouse, name: str, **options: Any) -> LiveClient:
+    client = await house.client(await person(house.services, name), **options)
+    await client.ask("subscribe", channel="prices")
+    return client
+
+
+async def slow(house: LiveHouse, name: str) -> LiveClient:
+    """Return a client with a small buffer, which stops reading after two frames."""
+    small = socket.create_connection(("127.0.0.1", house.port))
+    small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+    small.setblocking(False)
+    return await listening(house, name, sock=small, max_queue=1)
+
+
+async def tell(house: LiveHouse, fast: LiveClient) -> list[int]:
+    """Announce one message after the other, and return what the fast client heard of them."""
+    heard = []
+    for seq in range(1, MESSAGES + 1):
+        await house.services.live.announce([Message(PRICES, seq, {"filler": "x" * BODY_BYTES})])
+        heard.append((await fast.next())["seq"])
+    return heard
+
+
+async def test_a_slow_peer_is_closed_with_a_code_and_a_fast_one_hears_everything(
+    house: LiveHouse,
+) -> None:
+    async with await slow(house, "snail") as snail, await listening(house, "swift") as swift:
+        heard = await tell(house, swift)
+        left = house.services.sockets.connections
+        code, told = await everything(snail)
+
+    assert heard == list(range(1, MESSAGES + 1))
+    assert left == 1
+    assert code == CloseCode.TOO_SLOW
+    # What it did get is a run from the beginning: the number to resume after is right.
+    assert told == list(range(1, len(told) + 1))
+    assert len(told) < MESSAGES
+
+
+async def test_a_peer_that_never_reads_again_is_cut_off(house: LiveHouse) -> None:
+    async with await slow(house, "stone"), await listening(house, "swift") as swift:
+        await tell(house, swift)
+
+        # Neither its close frame nor what is before it can be delivered.
+        await until(lambda: len(house.server.server_state.connections) == 1)
+
+
+async def everything(client: LiveClient) -> tuple[int | None, list[int]]:
+    told: list[int] = []
+    while True:
+        frame = asyncio.ensure_future(client.next())
+        await asyncio.wait({frame})
+        if frame.exception() is not None:
+            return await client.closed(), told
+        told.append(frame.result()["seq"])
