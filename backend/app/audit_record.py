@@ -63,6 +63,7 @@ class Act(StrEnum):
     KEY_ACTIVATED = "key.activated"
     KEY_REWRAPPED = "key.rewrapped"
     KEY_RETIRED = "key.retired"
+    KEY_DESTROYED = "key.destroyed"
     KEYS_VERIFIED = "key.verified"
     AUDIT_READ = "audit.read"
     ALARM_MANY_CREDENTIALS = "alarm.many_credentials"

@@ -62,6 +62,21 @@ def verify(
 
 
 @app.command()
+def destroy(
+    kid: Kid,
+    *,
+    early: Annotated[
+        bool, typer.Option("--early", help="Do not wait for 40 days after it was retired.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Give up a retired root key for good, with every backup that only it opens."""
+    from backend.app.commands.key_operations import destroy as act
+
+    run(act(kid, early=early, yes=yes))
+
+
+@app.command()
 def retire(kid: Kid) -> None:
     """Take a root key that nothing needs any more out of use."""
     from backend.app.commands.key_operations import retire as act

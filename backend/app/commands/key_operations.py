@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -17,7 +18,7 @@ from backend.app.config import Settings, home_directory
 from backend.app.database import Database
 from backend.app.first_start import SECRETS_FILE, ensure_secrets
 from backend.app.launch import reachable_database
-from backend.app.schemas.key_schemas import RootKeyInfo, RotationProgress
+from backend.app.schemas.key_schemas import DoomedKey, RootKeyInfo, RotationProgress
 from backend.app.services.crypto_service import CryptoService
 from backend.app.services.key_rewrap import KeyRewrapping
 from backend.app.services.key_ring import KeyRing
@@ -105,6 +106,40 @@ async def retire(kid: str) -> int:
         "before now open with it alone: keep it as long as you keep them."
     )
     return 0
+
+
+async def destroy(kid: str, *, early: bool, yes: bool) -> int:
+    """Say what goes with a root key, ask, and write down that it is gone."""
+    console = _console()
+    async with _house() as house:
+        doomed = await house.keys.doomed(kid, early=early)
+        if doomed.destroyed_at is not None:
+            console.print(f"{kid} was destroyed on {doomed.destroyed_at:%Y-%m-%d}.")
+            return 0
+        console.print(_lost_with(doomed))
+        if not yes and not typer.confirm(f"Destroy {kid} for good?"):
+            return 1
+        await house.keys.destroy(kid, OPERATOR, early=early)
+    console.print(
+        f"{kid} is destroyed as far as this vault goes: it never seals again. Now delete the key "
+        f"itself wherever it is kept: {_kept(doomed)}."
+    )
+    return 0
+
+
+def _lost_with(doomed: DoomedKey) -> str:
+    if doomed.activated_at is None:
+        return f"{doomed.kid} never sealed anything; no backup needs it."
+    return (
+        f"Every secret in backups made from {doomed.activated_at:%Y-%m-%d %H:%M} to "
+        f"{doomed.retired_at:%Y-%m-%d %H:%M} UTC becomes unreadable. The running vault needs "
+        f"{doomed.kid} no more."
+    )
+
+
+def _kept(doomed: DoomedKey) -> str:
+    where = doomed.provider_ref
+    return f"{doomed.provider} {where}" if where else "copies of ENCRYPTION_KEY and of KEY_FILE"
 
 
 async def _rewrap(house: _House) -> int:

@@ -67,6 +67,12 @@ class KekRepository:
             update(Kek).where(Kek.kid == kid).values(state=KekState.RETIRED, retired_at=at)
         )
 
+    async def destroy(self, kid: str, at: datetime) -> None:
+        """Write down that a key exists no more."""
+        await self._session.execute(
+            update(Kek).where(Kek.kid == kid).values(state=KekState.DESTROYED, destroyed_at=at)
+        )
+
     async def hold(self, kid: str) -> Kek | None:
         """Return one key, and let nobody write a data key under it until this block ends."""
         found = await self._session.scalars(select(Kek).where(Kek.kid == kid).with_for_update())

@@ -21,6 +21,18 @@ class RootKeyInfo(BaseModel):
     activated_at: datetime | None
 
 
+class DoomedKey(BaseModel):
+    """A root key that may be destroyed. What was backed up while it sealed is lost with it."""
+
+    kid: str
+    provider: str
+    provider_ref: str | None
+    created_at: datetime
+    activated_at: datetime | None
+    retired_at: datetime | None
+    destroyed_at: datetime | None
+
+
 class RotationProgress(BaseModel):
     """How far the rewrap under way is, or how the last one ended; zeros if there was none."""
 

@@ -1,5 +1,10 @@
 """The life of root keys: which there are, which one seals, which is done with."""
 
+from datetime import timedelta
+from typing import Final
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from backend.app.audit_record import Act, Caller
 from backend.app.clock import Clock
 from backend.app.database import Database
@@ -17,9 +22,12 @@ from backend.app.repositories.dek_repository import DekRepository
 from backend.app.repositories.instance_key_repository import InstanceKeyRepository
 from backend.app.repositories.kek_repository import KekRepository
 from backend.app.repositories.key_rewrap_repository import KeyRewrapRepository
-from backend.app.schemas.key_schemas import RootKeyInfo, RotationProgress
+from backend.app.schemas.key_schemas import DoomedKey, RootKeyInfo, RotationProgress
 from backend.app.services.key_instances import activate, key_event
 from backend.app.services.key_ring import KeyRing
+
+# Backups are kept for 35 days; then nothing that only this key opens is left to lose.
+DESTROYED_AFTER: Final = timedelta(days=40)
 
 
 class KeyService:
@@ -80,7 +88,7 @@ class KeyService:
             kek = await keks.hold(kid)
             if kek is None or kek.state == KekState.ACTIVE:
                 raise KeyInUse(f"{kid} is the root key that seals. Rotate to another first.")
-            if kek.state == KekState.RETIRED:
+            if kek.state in {KekState.RETIRED, KekState.DESTROYED}:
                 return
             if (count := await DekRepository(session).count(kid)) > 0:
                 raise KeyInUse(f"{count} data keys lie under {kid}. Move them first: keys rewrap")
@@ -91,11 +99,59 @@ class KeyService:
             event = key_event(Act.KEY_RETIRED, kid, caller, self._now)
             await AuditRepository(session).append([event])
 
+    async def doomed(self, kid: str, *, early: bool = False) -> DoomedKey:
+        """Return what goes with a retired root key, if it may be destroyed now.
+
+        Raises:
+            KeyUnknown: this database has not met it.
+            KeyInUse: it is not retired, still configured somewhere, or retired too short a while.
+        """
+        async with self._database.snapshot() as session:
+            return await self._doomed(session, kid, early=early)
+
+    async def destroy(self, kid: str, caller: Caller, *, early: bool = False) -> DoomedKey:
+        """Write down that a retired root key exists no more; nothing here knows it any longer.
+
+        Raises:
+            KeyUnknown: this database has not met it.
+            KeyInUse: it is not retired, still configured somewhere, or retired too short a while.
+        """
+        async with self._database.transaction() as session:
+            keks = KekRepository(session)
+            await keks.lock()
+            doomed = await self._doomed(session, kid, early=early)
+            if doomed.destroyed_at is None:
+                await keks.destroy(kid, self._now())
+                event = key_event(Act.KEY_DESTROYED, kid, caller, self._now)
+                await AuditRepository(session).append([event])
+        return doomed
+
     async def rotation(self) -> RotationProgress:
         """Return how far the rewrap under way is, or how the last one ended."""
         async with self._database.snapshot() as session:
             job = await KeyRewrapRepository(session).latest()
         return RotationProgress() if job is None else progress_of(job)
+
+    async def _doomed(self, session: AsyncSession, kid: str, *, early: bool) -> DoomedKey:
+        kek = await self._known(KekRepository(session), kid)
+        doomed = DoomedKey.model_validate(kek, from_attributes=True)
+        if kek.state == KekState.DESTROYED:
+            return doomed
+        if kek.state != KekState.RETIRED or kek.retired_at is None:
+            raise KeyInUse(f"{kid} is {kek.state}. Retire it first: keys retire {kid}")
+        live = await InstanceKeyRepository(session).live()
+        holders = [instance for instance, kids in live.items() if kid in kids]
+        if self._key_ring.get(kid) is not None or holders:
+            raise KeyInUse(
+                f"{kid} is still configured {', '.join(holders) or 'here'}. Take it out first."
+            )
+        may_go_at = kek.retired_at + DESTROYED_AFTER
+        if self._now() < may_go_at and not early:
+            raise KeyInUse(
+                f"{kid} was retired on {kek.retired_at:%Y-%m-%d}; backups from before open with it "
+                f"alone. Wait until {may_go_at:%Y-%m-%d}, or say --early."
+            )
+        return doomed
 
     async def _known(self, keks: KekRepository, kid: str) -> Kek:
         for kek in await keks.list():

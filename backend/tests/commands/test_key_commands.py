@@ -109,6 +109,17 @@ def test_a_root_key_is_replaced_from_its_making_to_its_end(tmp_path: Path) -> No
     only(tmp_path, f"new:{key}")
     with up(tmp_path):
         done = run("keys", "list", home=tmp_path)
+        too_early = run("keys", "destroy", old[1], home=tmp_path)
+        unconfirmed = run("keys", "destroy", old[1], "--early", home=tmp_path)
+        destroyed = run("keys", "destroy", old[1], "--early", "--yes", home=tmp_path)
+        gone = run("keys", "list", home=tmp_path)
+    assert too_early.returncode == 1
+    assert "or say --early" in too_early.stderr
+    assert unconfirmed.returncode == 1
+    assert f"Destroy {old[1]} for good?" in unconfirmed.stdout
+    assert destroyed.returncode == 0, destroyed.stderr
+    assert "Every secret in backups made from 20" in destroyed.stdout
+    assert re.search(rf"{old[1]}\W+destroyed", gone.stdout), gone.stdout
     assert re.search(rf"{old[1]}\W+retired", done.stdout), done.stdout
     assert re.search(r"new\W+active", done.stdout), done.stdout
     told = (listed, rotated, verified, retired, well, done)
