@@ -3,7 +3,12 @@
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
+
+VENUE: Final = "strongroom"
+"""The exchange that our own venue's candles are of: nobody but its trades tells them."""
+SYNTHETIC: Final = "synthetic"
+"""The exchange of made-up candles, for trying things out."""
 
 
 class CandleNumbers(Protocol):

@@ -16,6 +16,7 @@ from backend.app.routes import (
     api_key_routes,
     audit_routes,
     auth_routes,
+    candle_routes,
     credential_routes,
     docs_routes,
     exchange_routes,
@@ -50,7 +51,7 @@ _SUMMARY = {
     AppRole.PRICES: "Prices as exchanges told them, with their age; never made up.",
 }
 # What everybody may know of the markets, from either role.
-_MARKET = (price_routes.router, reference_routes.router)
+_MARKET = (price_routes.router, reference_routes.router, candle_routes.router)
 # Asked in this order for every request: what is asked most stands first.
 _ROUTERS: dict[AppRole, tuple[APIRouter, ...]] = {
     AppRole.API: (

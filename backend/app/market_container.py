@@ -11,7 +11,10 @@ from backend.app.exchanges.registry import ExchangeId
 from backend.app.services.cache_service import CacheService
 from backend.app.services.live.announcer import Announcer
 from backend.app.services.market.candle_builder import CandleBuilder
+from backend.app.services.market.candle_follow import CandleFollow
+from backend.app.services.market.candle_history import CandleHistory
 from backend.app.services.market.candle_retention import Retention
+from backend.app.services.market.candle_service import CandleService
 from backend.app.services.market.internal_door import InternalDoor
 from backend.app.services.market.price_board import PriceBoard
 from backend.app.services.market.price_observer import PriceObserver
@@ -21,9 +24,11 @@ from backend.app.services.market.price_sources import price_sources
 from backend.app.services.market.public_markets import PublicMarkets
 from backend.app.services.market.reference_refresh import ReferenceRefresh
 from backend.app.services.market.reference_service import ReferenceService
-from backend.app.services.market.refresher_lock import RefresherLock
+from backend.app.services.market.refresher_lock import Duty, RefresherLock
 from backend.app.services.market.symbol_names import SymbolNames
 from backend.app.services.market.time_storage import TimeStorage
+from backend.app.services.price_alert_watch import keep_price_news
+from backend.app.workers.candle_follower import CandleFollower
 from backend.app.workers.partition_keeper import PartitionKeeper
 from backend.app.workers.price_refresher import PriceRefresher
 from backend.app.workers.runner import Worker
@@ -65,14 +70,31 @@ class MarketContainer:
         self._clock = clock
         self.storage = TimeStorage(database, Retention.of(settings.market), clock)
         self.candle_builder = CandleBuilder(database, self.storage, announcer, clock)
+        self.candle_history = CandleHistory(database, self.storage, announcer, clock)
+        self.candles = CandleService(
+            database=database,
+            cache=cache,
+            names=self.names,
+            exchange=self._exchanges[0],
+            now=clock,
+        )
 
     def workers(self) -> tuple[Worker, ...]:
         """Return what keeps market data fresh. Only the price role and `up` run it."""
-        return (self._price_refresher(), PartitionKeeper(self.storage))
+        return (self._price_refresher(), self._candle_follower(), PartitionKeeper(self.storage))
 
     async def close(self) -> None:
         """Let go of the exchanges."""
         await self.source.close()
+
+    def _candle_follower(self) -> CandleFollower:
+        return CandleFollower(
+            RefresherLock(self._database, Duty.CANDLES),
+            CandleFollow(self.source, self.candle_history, self._clock),
+            self._exchanges[0],
+            self.board.configured,
+            self._clock,
+        )
 
     def _price_refresher(self) -> PriceRefresher:
         prices = PriceRefresh(

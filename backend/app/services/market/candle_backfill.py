@@ -116,7 +116,7 @@ class CandleBackfilling:
         if start < kept_since:
             raise CandleRangeRefused(
                 f"Candles of {series.interval} are kept since {kept_since:%Y-%m-%d} here. Begin"
-                " then or later, or raise CANDLE_RETENTION_DAYS_FINE or CANDLE_RETENTION_DAYS_COARSE."
+                " then or later, or raise CANDLE_RETENTION_DAYS_FINE (or _COARSE)."
             )
         return start, end
 

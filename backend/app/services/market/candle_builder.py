@@ -13,7 +13,7 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from backend.app.candle_interval import CandleInterval
-from backend.app.candle_numbers import ChangedCandle, Trade
+from backend.app.candle_numbers import VENUE, ChangedCandle, Trade
 from backend.app.clock import Clock
 from backend.app.database import Database
 from backend.app.exchanges.registry import SUPPORTED
@@ -24,8 +24,6 @@ from backend.app.services.live.announcer import Announcer
 from backend.app.services.market.candle_news import publish_candles
 from backend.app.services.market.time_storage import TimeStorage
 
-VENUE: Final = "strongroom"
-"""The exchange that our own venue's candles are of."""
 TRADES_AT_ONCE_MAX: Final = 50_000
 """Trades of one transaction. Larger ones are cheaper for each trade, and hold longer."""
 CLOCKS_APART_MAX: Final = timedelta(minutes=1)

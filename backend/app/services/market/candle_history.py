@@ -12,14 +12,13 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from backend.app.candle_numbers import CandleNumbers
+from backend.app.candle_numbers import VENUE, CandleNumbers
 from backend.app.channel_message import Message
 from backend.app.clock import Clock
 from backend.app.database import Database
 from backend.app.repositories.candle_repository import CandleRepository, Gap, Series
 from backend.app.repositories.time_partitions import candles_table
 from backend.app.services.live.announcer import Announcer
-from backend.app.services.market.candle_builder import VENUE
 from backend.app.services.market.candle_news import publish_candles
 from backend.app.services.market.time_storage import TimeStorage
 

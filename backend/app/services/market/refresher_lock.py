@@ -7,6 +7,7 @@ without noticing is stopped inside its transaction, before it writes.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from enum import IntEnum
 from typing import Any, Final
 
 from sqlalchemy import text
@@ -22,7 +23,6 @@ SILENCE_SECONDS_MAX: Final = 30
 _ANSWER_SECONDS_MAX: Final = 2.0
 # Strongroom's own: nobody else on this database may use this class.
 _CLASS: Final = 0x53524D44
-_HOLDER, _WRITER = 1, 2
 _PREPARE: Final = (
     "SET application_name = 'strongroom refresher'",
     f"SET idle_session_timeout = '{SILENCE_SECONDS_MAX}s'",
@@ -37,6 +37,13 @@ _STILL_HELD: Final = text(
 )
 
 
+class Duty(IntEnum):
+    """What one process does for all: the number of its lock. Its writers queue at the next one."""
+
+    PRICES = 1
+    CANDLES = 3
+
+
 class RefresherLockLost(Exception):
     """Another process may refresh by now: nothing may be written."""
 
@@ -44,8 +51,9 @@ class RefresherLockLost(Exception):
 class RefresherLock:
     """This process's hold of the lock, or its wish for it."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, duty: Duty = Duty.PRICES) -> None:
         self._database = database
+        self._duty = duty.value
         self._connection: Any = None
         self._is_held = False
 
@@ -71,10 +79,12 @@ class RefresherLock:
         # First in line, then sure: what an earlier holder still writes is committed before.
         await session.execute(
             text("SELECT pg_advisory_xact_lock(:class, :writer)"),
-            {"class": _CLASS, "writer": _WRITER},
+            {"class": _CLASS, "writer": self._duty + 1},
         )
         pid = self._connection.get_server_pid() if self._is_held else 0
-        held = await session.scalar(_STILL_HELD, {"class": _CLASS, "holder": _HOLDER, "pid": pid})
+        held = await session.scalar(
+            _STILL_HELD, {"class": _CLASS, "holder": self._duty, "pid": pid}
+        )
         if not held:
             self.release()
             raise RefresherLockLost
@@ -96,6 +106,6 @@ class RefresherLock:
             await self._connection.execute("SELECT 1")
         else:
             self._is_held = await self._connection.fetchval(
-                "SELECT pg_try_advisory_lock($1, $2)", _CLASS, _HOLDER
+                "SELECT pg_try_advisory_lock($1, $2)", _CLASS, self._duty
             )
         return self._is_held
