@@ -27,7 +27,6 @@ from backend.app.services.market.reference_service import ReferenceService
 from backend.app.services.market.refresher_lock import Duty, RefresherLock
 from backend.app.services.market.symbol_names import SymbolNames
 from backend.app.services.market.time_storage import TimeStorage
-from backend.app.services.price_alert_watch import keep_price_news
 from backend.app.workers.candle_follower import CandleFollower
 from backend.app.workers.partition_keeper import PartitionKeeper
 from backend.app.workers.price_refresher import PriceRefresher
