@@ -52,7 +52,7 @@ conformance: $(VENV)/.tests ## Let CCXT's own live tests judge all eight sandbox
 
 lock: ## Resolve the requirements anew (needs uv)
 	$(UV) pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --custom-compile-command 'make lock' --quiet --extra build --output-file requirements.txt
+	  --custom-compile-command 'make lock' --quiet --extra build --extra awskms --extra transit --output-file requirements.txt
 	$(UV) pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --custom-compile-command 'make lock' --quiet --extra build --extra dev --output-file requirements-dev.txt
 

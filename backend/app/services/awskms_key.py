@@ -87,8 +87,9 @@ def awskms_client(endpoint_url: str | None) -> Any:
         return boto3.client("kms", endpoint_url=endpoint_url, config=config)
     except (BotoCoreError, ValueError) as error:
         raise ConfigurationError(
-            f"AWS KMS cannot be used ({type(error).__name__}). Set AWS_REGION and credentials as "
-            "for the AWS command line, and AWSKMS_ENDPOINT_URL only where AWS asks for it."
+            f"AWS KMS cannot be used ({type(error).__name__}). Set AWS_DEFAULT_REGION and "
+            "credentials as for the AWS command line, and AWSKMS_ENDPOINT_URL only where AWS asks "
+            "for it."
         ) from None
 
 

@@ -26,8 +26,15 @@ NO_RETRY = Retry(NoBackoff(), 0)
 NOT_FOR_THE_BACKEND = {"API_PORT", "SANDBOX_PORT", "SANDBOX_SEED", "PRICES_PORT"}
 # The price role reads these groups and must not be able to read any other's secret.
 FOR_PRICES = (DatabaseSettings, MarketSettings, ServerSettings)
-# The entrypoint and uvicorn read these.
-NOT_SETTINGS = {"DATABASE_WAIT_SECONDS", "FORWARDED_ALLOW_IPS"}
+# The entrypoint, uvicorn and boto3 read these.
+NOT_SETTINGS = {
+    "DATABASE_WAIT_SECONDS",
+    "FORWARDED_ALLOW_IPS",
+    "AWS_DEFAULT_REGION",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+}
 
 SERVICES = [
     pytest.param(service, id=name)

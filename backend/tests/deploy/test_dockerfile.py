@@ -36,6 +36,13 @@ def test_everything_installed_is_held_to_its_hash() -> None:
     assert "--no-deps --no-build-isolation" in installs[1]
 
 
+def test_every_source_of_root_keys_starts_by_configuration_alone() -> None:
+    locked = (ROOT / "requirements.txt").read_text()
+    installed = re.findall(r"^([a-z0-9-]+)==", locked, re.MULTILINE)
+
+    assert {"boto3", "hvac"} <= set(installed)
+
+
 def test_the_image_runs_as_a_number_that_is_not_root() -> None:
     (user,) = values("USER")
 

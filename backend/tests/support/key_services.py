@@ -31,7 +31,6 @@ _PATH: Final = re.compile(r"/v1/transit/(encrypt|decrypt)/([a-z0-9-]+)")
 AWS_ENVIRONMENT: Final = {
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",
-    "AWS_REGION": "eu-central-1",
     "AWS_DEFAULT_REGION": "eu-central-1",
     "AWS_EC2_METADATA_DISABLED": "true",
 }
