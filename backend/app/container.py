@@ -6,6 +6,7 @@ from typing import Final
 
 from pydantic import SecretStr
 
+from backend.app.channel_message import PRICES
 from backend.app.clock import Clock, utc_now
 from backend.app.config import Settings
 from backend.app.database import Database
@@ -111,10 +112,11 @@ class Container:
             clock=clock,
             source=source,
         )
+        self.live.offer_snapshot(PRICES, self.market.board)
         self.sockets = LiveService(
             database=self.database,
             hub=self.live,
-            names=ChannelNames(),
+            names=ChannelNames(self.market.names),
             now=clock,
         )
         self._build_front()

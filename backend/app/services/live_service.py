@@ -149,7 +149,7 @@ class LiveService:
         return asked if isinstance(asked, Login) else None
 
     async def _converse(self, peer: Peer, outbox: Outbox, live: LiveSession) -> None:
-        connection = LiveConnection(live.user_id, outbox, self._hub, self._names)
+        connection = LiveConnection(live, outbox, self._hub, self._names)
         self._signed_in[outbox] = live
         self._per_user[live.user_id] += 1
         try:

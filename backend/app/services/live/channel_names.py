@@ -4,12 +4,14 @@ from typing import Final, Protocol
 
 from backend.app.candle_interval import CandleInterval
 from backend.app.channel_message import (
+    ADMINISTRATORS_NOTIFICATIONS,
     CANDLES,
     NOTIFICATIONS,
     PRICES,
     candles_channel,
     notifications_channel,
 )
+from backend.app.enums import Role
 from backend.app.errors import ChannelUnknown
 
 _INTERVALS: Final = frozenset(CandleInterval)
@@ -18,7 +20,7 @@ _INTERVALS: Final = frozenset(CandleInterval)
 class SymbolNames(Protocol):
     """Knows the markets, however somebody spells them."""
 
-    async def resolve(self, typed: str) -> str:
+    async def resolve(self, name: str) -> str:
         """Return the unified symbol.
 
         Raises:
@@ -30,23 +32,26 @@ class SymbolNames(Protocol):
 class ChannelNames:
     """Turns what a client names into a channel."""
 
-    def __init__(self, symbols: SymbolNames | None = None) -> None:
+    def __init__(self, symbols: SymbolNames) -> None:
         self._symbols = symbols
 
-    async def resolve(self, named: str, user_id: int) -> str:
+    async def resolve(self, named: str, user_id: int, role: Role) -> str:
         """Return the channel a user means.
 
         Raises:
             ChannelUnknown: there is none of that name.
-            SymbolUnknown: nor any market of that one.
+            SymbolUnknown: no market of that name is kept here.
+            MarketDataUnavailable: none is kept yet.
         """
         kind, _, rest = named.partition(":")
         if named == PRICES:
             return PRICES
         if named == NOTIFICATIONS:
             return notifications_channel(user_id)
+        if named == ADMINISTRATORS_NOTIFICATIONS and role is Role.ADMIN:
+            return ADMINISTRATORS_NOTIFICATIONS
         symbol, _, interval = rest.rpartition(":")
-        if self._symbols is None or kind != CANDLES or not symbol or interval not in _INTERVALS:
+        if kind != CANDLES or not symbol or interval not in _INTERVALS:
             raise ChannelUnknown(
                 "Channels are `prices`, `notifications` and `candles:SYMBOL:INTERVAL` with "
                 f"intervals {', '.join(CandleInterval)}."

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from websockets.frames import Frame, Opcode
 
-from backend.app.channel_message import NOTIFICATIONS, Message
+from backend.app.channel_message import ADMINISTRATORS_NOTIFICATIONS, NOTIFICATIONS, Message
 
 
 class CloseCode(IntEnum):
@@ -36,7 +36,8 @@ _PRIVATE: Final = f"{NOTIFICATIONS}:"
 
 def public_name(channel: str) -> str:
     """Return a channel's name as its listeners know it: nobody is told whose it is."""
-    return NOTIFICATIONS if channel.startswith(_PRIVATE) else channel
+    is_ones_own = channel.startswith(_PRIVATE) and channel != ADMINISTRATORS_NOTIFICATIONS
+    return NOTIFICATIONS if is_ones_own else channel
 
 
 def text_frame(members: Mapping[str, Any]) -> bytes:

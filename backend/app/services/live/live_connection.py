@@ -9,6 +9,7 @@ from backend.app.errors import (
     StrongroomError,
     TooManySubscriptions,
 )
+from backend.app.repositories.auth_session_repository import LiveSession
 from backend.app.schemas.live_schemas import AskedFrame, FrameId, Ping, Subscribe, Unsubscribe
 from backend.app.services.live.asked_frame import FrameAllowance, read_frame
 from backend.app.services.live.channel_names import ChannelNames
@@ -23,8 +24,10 @@ MALFORMED_FRAMES_MAX: Final = 10
 class LiveConnection:
     """The subscriptions of one connection."""
 
-    def __init__(self, user_id: int, outbox: Outbox, hub: LiveHub, names: ChannelNames) -> None:
-        self._user_id = user_id
+    def __init__(
+        self, session: LiveSession, outbox: Outbox, hub: LiveHub, names: ChannelNames
+    ) -> None:
+        self._session = session
         self._outbox = outbox
         self._hub = hub
         self._names = names
@@ -67,7 +70,7 @@ class LiveConnection:
             raise FrameMalformed("This connection is logged in already.")
 
     async def _subscribe(self, asked: Subscribe) -> None:
-        channel = await self._names.resolve(asked.channel, self._user_id)
+        channel = await self._resolve(asked.channel)
         if channel in self._channels:
             raise AlreadySubscribed
         if len(self._channels) >= SUBSCRIPTIONS_MAX:
@@ -80,6 +83,10 @@ class LiveConnection:
         self._tell_past(public_name(channel), joined)
         self._hub.begin(self._outbox, channel, joined.seq)
 
+    async def _resolve(self, named: str) -> str:
+        # Whoever is given another role is signed out, so the one of the login still stands.
+        return await self._names.resolve(named, self._session.user_id, self._session.role)
+
     def _tell_past(self, name: str, joined: Joined) -> None:
         if joined.reset is not None:
             reason = joined.reset.value
@@ -91,7 +98,7 @@ class LiveConnection:
             self._outbox.tell(message_frame(message))
 
     async def _unsubscribe(self, asked: Unsubscribe) -> None:
-        channel = await self._names.resolve(asked.channel, self._user_id)
+        channel = await self._resolve(asked.channel)
         if channel not in self._channels:
             raise NotSubscribed
         self._channels.remove(channel)

@@ -7,7 +7,7 @@ import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from backend.app.database import Database
 from backend.app.errors import MarketDataUnavailable, PriceUnknown
@@ -15,7 +15,7 @@ from backend.app.models.latest_price import LatestPrice
 from backend.app.money import plain
 from backend.app.repositories.price_repository import PriceRepository
 from backend.app.services.cache_service import CacheService
-from backend.app.services.market.price_rules import StaleBecause
+from backend.app.services.market.price_rules import KnownPrice, StaleBecause
 from backend.app.services.market.symbol_names import NameBook, SymbolNames
 
 OLD_AFTER_INTERVALS: Final = 3
@@ -117,6 +117,13 @@ class PriceBoard:
         """Read the table anew, after it was written."""
         await self._cache.forget(_CACHE_KEY, self._ttl_seconds)
 
+    async def snapshot(self) -> dict[str, Any]:
+        """Return all prices as the channel `prices` tells them, for whoever begins to listen."""
+        # From the table itself: what is cached may be older than the number it would go by.
+        async with self._database.snapshot() as session:
+            rows = await PriceRepository(session).newest()
+        return {"prices": [for_listeners(row) for row in rows]}
+
     async def _load(self) -> bytes:
         async with self._database.snapshot() as session:
             rows = await PriceRepository(session).newest()
@@ -137,6 +144,19 @@ class PriceBoard:
 def instant(moment: datetime) -> str:
     """Return a time as it stands in answers."""
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def for_listeners(price: KnownPrice | LatestPrice) -> dict[str, str | bool | None]:
+    """Return a price as the channel `prices` tells it."""
+    # Without its age, which would be wrong on arrival.
+    return {
+        "symbol": price.symbol,
+        "price": plain(price.price),
+        "source": price.source,
+        "as_of": instant(price.as_of),
+        "stale": price.stale_because is not None,
+        "stale_because": price.stale_because,
+    }
 
 
 def _written(row: LatestPrice) -> tuple[str, str, int, str | None]:

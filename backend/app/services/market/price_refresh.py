@@ -17,7 +17,7 @@ from backend.app.money import plain
 from backend.app.repositories.channel_repository import ChannelRepository
 from backend.app.repositories.price_repository import PriceRepository
 from backend.app.services.live.announcer import Announcer
-from backend.app.services.market.price_board import PriceBoard, instant
+from backend.app.services.market.price_board import PriceBoard, for_listeners
 from backend.app.services.market.price_observer import PriceChange, PriceObserver
 from backend.app.services.market.price_rules import (
     KnownPrice,
@@ -121,7 +121,7 @@ class PriceRefresh:
         # Before ours: channels are locked in the order of their names.
         for observer in self._observers:
             messages.extend(await observer(session, _changes(before, kept)))
-        body = {"prices": [_for_listeners(each) for each in shown]}
+        body = {"prices": [for_listeners(each) for each in shown]}
         published = await ChannelRepository(session).publish(PRICES, [body] if shown else [])
         return [*messages, *published]
 
@@ -176,15 +176,3 @@ def _log_doubts(before: Mapping[str, KnownPrice], after: Sequence[KnownPrice]) -
             last is None or last.stale_because is not each.stale_because
         ):
             _LOG.warning("price_stale", symbol=each.symbol, because=each.stale_because.value)
-
-
-def _for_listeners(price: KnownPrice) -> dict[str, str | bool | None]:
-    # Without its age, which would be wrong on arrival.
-    return {
-        "symbol": price.symbol,
-        "price": plain(price.price),
-        "source": price.source,
-        "as_of": instant(price.as_of),
-        "stale": price.stale_because is not None,
-        "stale_because": price.stale_because,
-    }
