@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import func, insert, select, tuple_, update
+from sqlalchemy.dialects.postgresql import Insert, distinct_on
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -76,19 +77,23 @@ class MarketReferenceRepository:
         query = select(ExchangeInfo).where(ExchangeInfo.symbol.in_(symbols))
         if exchange is not None:
             query = query.where(ExchangeInfo.exchange == exchange)
-        newest = query.distinct(ExchangeInfo.exchange, ExchangeInfo.symbol).order_by(
+        newest = query.ext(distinct_on(ExchangeInfo.exchange, ExchangeInfo.symbol)).order_by(
             ExchangeInfo.exchange, ExchangeInfo.symbol, ExchangeInfo.id.desc()
         )
         return (await self._session.scalars(newest)).all()
 
     async def keep_assets(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Add assets, and correct those that are there."""
-        await self._keep(Asset, ["code"], ["base_precision"], rows)
+        """Add assets, and let those that are there have as many places as any source needs."""
+        added = upsert(Asset)
+        places = func.greatest(Asset.base_precision, added.excluded.base_precision)
+        await self._keep(added, rows, ["code"], {"base_precision": places})
 
     async def keep_symbols(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Add symbols, and correct those that are there."""
-        changing = ["tick_size", "step_size", "min_notional", "is_active"]
-        await self._keep(Symbol, ["exchange", "symbol"], changing, rows)
+        added = upsert(Symbol)
+        changing = ("tick_size", "step_size", "min_notional", "is_active")
+        corrected = {name: added.excluded[name] for name in changing}
+        await self._keep(added, rows, ["exchange", "symbol"], corrected)
 
     async def retire_symbols(self, exchange: str, kept: Collection[str]) -> None:
         """Mark an exchange's other symbols as no longer active."""
@@ -125,17 +130,14 @@ class MarketReferenceRepository:
 
     async def _keep(
         self,
-        table: type[Asset] | type[Symbol],
-        key: list[str],
-        changing: list[str],
+        added: Insert,
         rows: Sequence[Mapping[str, Any]],
+        key: list[str],
+        corrected: Mapping[str, Any],
     ) -> None:
         if not rows:
             return
-        added = upsert(table).values(list(rows))
-        corrected = {name: getattr(added.excluded, name) for name in changing}
-        await self._session.execute(
-            added.on_conflict_do_update(
-                index_elements=key, set_={**corrected, "updated_at": func.now()}
-            ).execution_options(synchronize_session=False)
+        kept = added.values(list(rows)).on_conflict_do_update(
+            index_elements=key, set_={**corrected, "updated_at": func.now()}
         )
+        await self._session.execute(kept.execution_options(synchronize_session=False))
