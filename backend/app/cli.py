@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from backend.app.commands import audit_commands, key_commands, vault_commands
+from backend.app.commands import audit_commands, candle_commands, key_commands, vault_commands
 from backend.app.commands.running import run as _run
 
 app = typer.Typer(
@@ -19,6 +19,8 @@ app = typer.Typer(
 )
 app.add_typer(key_commands.app, name="keys")
 app.add_typer(audit_commands.app, name="audit")
+app.add_typer(candle_commands.app, name="candles")
+app.command()(candle_commands.chart)
 app.add_typer(vault_commands.app, name="vault")
 
 

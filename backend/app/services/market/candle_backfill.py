@@ -48,7 +48,7 @@ class Progress:
 class Filled:
     """What a backfill has done. `gaps` are the first spans the exchange has no candle of."""
 
-    resumed_at: datetime
+    resumed_at: datetime | None
     end: datetime
     candles: int
     left_out: int
@@ -88,7 +88,8 @@ class CandleBackfilling:
         """
         start, end = self._span(series, since, until)
         reached = max(start, await self._reached(series, start) or start)
-        resumed_at, candles, left_out = reached, 0, 0
+        resumed_at = reached if reached > start else None
+        candles = left_out = 0
         while reached < end:
             tell(Progress(start, end, reached, candles))
             count = min(CANDLES_A_PAGE, (end - reached) // series.interval.length)
