@@ -28,7 +28,7 @@ async def house(database_url: str, settings: Settings) -> AsyncIterator[LiveHous
 
 async def listening(house: LiveHouse, name: str, **options: Any) -> LiveClient:
     client = await house.client(await person(house.services, name), **options)
-    await client.ask("subscribe", channel="prices")
+    await client.subscribe("prices")
     return client
 
 

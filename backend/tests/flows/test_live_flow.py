@@ -107,7 +107,7 @@ async def test_redis_dies_in_the_middle_and_comes_back_and_nothing_is_missed(
         channel = notifications_channel(who.user_id)
         async with await houses[0].client(who) as here, await houses[1].client(who) as there:
             for client in (here, there):
-                await client.ask("subscribe", channel="notifications")
+                await client.subscribe("notifications")
             heard: list[list[int]] = []
             for done in (valkey.kill, valkey.start, lambda: None):
                 await houses[0].publish(channel, {"n": 1}, {"n": 2})
@@ -127,7 +127,7 @@ async def test_without_redis_what_another_process_published_is_found(
         two_houses(database_url, settings, None) as houses,
         await houses[0].client(await person(houses[0].services, "al")) as client,
     ):
-        await client.ask("subscribe", channel="prices")
+        await client.subscribe("prices")
         await houses[1].publish(PRICES, {"n": 1})
         # Announced here, and ahead of what was told: the one before is read first.
         await houses[0].publish(PRICES, {"n": 2})
@@ -143,11 +143,11 @@ async def test_a_process_that_slept_through_the_trimming_sends_its_listeners_bac
     async with two_houses(database_url, settings, None) as houses:
         who = await person(houses[0].services, "al")
         async with await houses[0].client(who) as client:
-            await client.ask("subscribe", channel="prices")
+            await client.subscribe("prices")
             await publish_and_trim(houses[1])
             code = await client.closed()
         async with await houses[0].client(who) as client:
-            await client.ask("subscribe", channel="prices", after=0)
+            await client.subscribe("prices", after=0)
             reset = await client.next()
 
     assert code == 4409
@@ -169,7 +169,7 @@ async def test_many_join_while_messages_come_and_each_hears_one_run(
         clients = [await house.client(each) for each in people]
 
         async def heard(client: LiveClient) -> tuple[int, list[int]]:
-            seq = (await client.ask("subscribe", channel="prices"))["seq"]
+            seq = (await client.subscribe("prices"))["seq"]
             return seq, [frame["seq"] for frame in await client.take(MESSAGES - seq)]
 
         _, *runs = await asyncio.gather(publish([house], PRICES, MESSAGES), *map(heard, clients))

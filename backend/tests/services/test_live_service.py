@@ -217,7 +217,7 @@ async def test_signing_out_through_the_door_closes(house: LiveHouse, client: Asy
 
 async def test_a_broken_connection_gives_its_place_back(house: LiveHouse, alice: Person) -> None:
     clients = [await house.client(alice) for _ in range(CONNECTIONS_PER_USER_MAX)]
-    await clients[0].ask("subscribe", channel="prices")
+    await clients[0].subscribe("prices")
 
     for client in clients:
         client.abort()

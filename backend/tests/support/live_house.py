@@ -10,16 +10,17 @@ from typing import Any, Self
 
 import uvicorn
 from pydantic import SecretStr
-from sqlalchemy import text
+from sqlalchemy import insert, text
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from backend.app.channel_message import Message
+from backend.app.channel_message import PRICES, Message
 from backend.app.clock import Clock, utc_now
 from backend.app.config import CacheSettings, Settings
 from backend.app.container import Container
 from backend.app.enums import Role
 from backend.app.main import AppRole, create_app
+from backend.app.models.market_reference import Asset, Symbol
 from backend.app.repositories.channel_repository import ChannelRepository
 from backend.app.services.principal import Principal
 from backend.app.serving import listening, uvicorn_config
@@ -66,6 +67,19 @@ class LiveHouse:
                 {"channel": channel, "seq": seq},
             )
 
+    async def keep_symbol(self, symbol: str) -> None:
+        """Let a market be known."""
+        base, quote = symbol.split("/")
+        assets = [{"code": code, "name": code, "base_precision": 8} for code in (base, quote)]
+        steps = {"tick_size": 1, "step_size": 1, "min_notional": 1, "is_active": True}
+        names = {"symbol": symbol, "compact": base + quote, "base_asset": base}
+        async with self.services.database.transaction() as session:
+            await session.execute(insert(Asset), assets)
+            await session.execute(
+                insert(Symbol), {"exchange": "binance", **names, "quote_asset": quote, **steps}
+            )
+        await self.services.market.names.forget()
+
     async def client(self, person: Person, **options: Any) -> "LiveClient":
         """Return somebody's connection, logged in."""
         client = await LiveClient.knock(self, **options)
@@ -92,6 +106,14 @@ class LiveClient:
         """Send one frame and return what comes next."""
         await self.send(op, **members)
         return await self.next()
+
+    async def subscribe(self, channel: str, **members: Any) -> dict[str, Any]:
+        """Subscribe, and return the answer; prices show their state to whoever begins."""
+        begun = await self.ask("subscribe", channel=channel, **members)
+        assert begun["type"] == "subscribed", begun
+        if channel == PRICES and "after" not in members:
+            assert (await self.next())["type"] == "snapshot"
+        return begun
 
     async def next(self) -> dict[str, Any]:
         """Return the next frame."""

@@ -2,18 +2,40 @@
 
 import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from backend.app.channel_message import PRICES, notifications_channel
+from backend.app.channel_message import (
+    ADMINISTRATORS_NOTIFICATIONS,
+    PRICES,
+    candles_channel,
+    notifications_channel,
+)
 from backend.app.config import Settings
+from backend.app.enums import Role
+from backend.app.repositories.price_repository import PriceRepository
 from backend.app.services.live.asked_frame import FRAMES_AT_ONCE_MAX
 from backend.app.services.live.frames import CloseCode
 from backend.app.services.live.live_connection import MALFORMED_FRAMES_MAX
 from backend.app.websocket_wire import FRAME_BYTES_MAX
 from backend.tests.support.live_house import LiveClient, LiveHouse, live_house
 from backend.tests.support.people import Person, person
+
+NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+LAST_PRICE = {
+    "symbol": "BTC/USDT",
+    "price": Decimal("64000.5"),
+    "source": "binance",
+    "as_of": NOON,
+    "received_at": NOON,
+    "stale_since": None,
+    "stale_because": None,
+    "candidate_price": None,
+    "candidate_count": 0,
+}
 
 
 @pytest.fixture
@@ -46,7 +68,7 @@ async def test_a_subscription_is_acknowledged_and_told_what_follows(
 ) -> None:
     await publish(house, PRICES, 1, 2)
 
-    begun = await client.ask("subscribe", channel="prices", id="mine")
+    begun = await client.subscribe("prices", id="mine")
     await publish(house, PRICES, 3, 4)
 
     assert begun == {"type": "subscribed", "channel": "prices", "seq": 2, "id": "mine"}
@@ -58,7 +80,7 @@ async def test_whoever_says_what_it_has_seen_is_told_the_rest(
 ) -> None:
     await publish(house, PRICES, 1, 5)
 
-    begun = await client.ask("subscribe", channel="prices", after=2)
+    begun = await client.subscribe("prices", after=2)
     await publish(house, PRICES, 6, 6)
 
     assert begun == {"type": "subscribed", "channel": "prices", "seq": 5}
@@ -80,11 +102,13 @@ async def test_who_cannot_go_on_is_told_so_and_begins_anew(
     await publish(house, PRICES, 1, published)
     await house.forget(PRICES, trimmed_to)
 
-    begun, reset = await client.ask("subscribe", channel="prices", after=after), await client.next()
+    begun = await client.subscribe("prices", after=after)
+    reset, state = await client.take(2)
     await publish(house, PRICES, published + 1, published + 1)
 
     assert begun["seq"] == published
     assert reset == {"type": "reset", "channel": "prices", "seq": published, "reason": reason}
+    assert (state["type"], state["seq"]) == ("snapshot", published)
     assert await client.next() == numbered("prices", published + 1)[0]
 
 
@@ -94,7 +118,7 @@ async def test_what_is_kept_from_the_first_needed_on_is_enough(
     await publish(house, PRICES, 1, 5)
     await house.forget(PRICES, 3)
 
-    await client.ask("subscribe", channel="prices", after=3)
+    await client.subscribe("prices", after=3)
 
     assert await client.take(2) == numbered("prices", 4, 5)
 
@@ -127,8 +151,58 @@ async def test_a_channel_with_a_state_shows_it_to_whoever_begins_and_to_no_other
     assert [frame["type"] for frame in after_a_reset] == ["reset", "snapshot"]
 
 
-async def test_after_unsubscribing_nothing_is_told(house: LiveHouse, client: LiveClient) -> None:
+async def test_prices_begin_with_all_that_are_known(house: LiveHouse, client: LiveClient) -> None:
+    async with house.services.database.transaction() as session:
+        await PriceRepository(session).keep([LAST_PRICE])
+
     await client.ask("subscribe", channel="prices")
+
+    assert (await client.next())["data"] == {
+        "prices": [
+            {
+                "symbol": "BTC/USDT",
+                "price": "64000.5",
+                "source": "binance",
+                "as_of": "2026-11-21T12:00:00.000Z",
+                "stale": False,
+                "stale_because": None,
+            }
+        ]
+    }
+
+
+async def test_candles_go_by_any_name_of_a_symbol_that_is_kept(
+    house: LiveHouse, client: LiveClient
+) -> None:
+    nothing_kept = await client.ask("subscribe", channel="candles:btcusdt:1m")
+    await house.keep_symbol("BTC/USDT")
+
+    begun = await client.subscribe("candles:btcusdt:1m")
+    unknown = await client.ask("subscribe", channel="candles:BTC/USDC:1m")
+    await house.publish(candles_channel("BTC/USDT", "1m"), {"n": 1})
+
+    assert nothing_kept["code"] == "market-data-unavailable"
+    assert begun["channel"] == "candles:BTC/USDT:1m"
+    assert (unknown["code"], unknown["near"]) == ("symbol-unknown", ["BTC/USDT"])
+    assert await client.next() == numbered("candles:BTC/USDT:1m", 1)[0]
+
+
+async def test_what_concerns_the_installation_is_for_administrators(house: LiveHouse) -> None:
+    admin = await person(house.services, "root", Role.ADMIN)
+    auditor = await person(house.services, "auditor", Role.AUDITOR)
+
+    async with await house.client(admin) as hers, await house.client(auditor) as his:
+        begun = await hers.subscribe(ADMINISTRATORS_NOTIFICATIONS)
+        refused = await his.ask("subscribe", channel=ADMINISTRATORS_NOTIFICATIONS)
+        await house.publish(ADMINISTRATORS_NOTIFICATIONS, {"n": 1})
+
+        assert begun["channel"] == "notifications:administrators"
+        assert refused["code"] == "channel-unknown"
+        assert await hers.next() == numbered("notifications:administrators", 1)[0]
+
+
+async def test_after_unsubscribing_nothing_is_told(house: LiveHouse, client: LiveClient) -> None:
+    await client.subscribe("prices")
 
     ended = await client.ask("unsubscribe", channel="prices", id=7)
     await publish(house, PRICES, 1, 1)
@@ -143,8 +217,8 @@ async def test_everybody_hears_their_own_notifications_and_nobody_elses(
     bob = await person(house.services, "bob")
 
     async with await house.client(bob) as his:
-        await client.ask("subscribe", channel="notifications")
-        await his.ask("subscribe", channel="notifications")
+        await client.subscribe("notifications")
+        await his.subscribe("notifications")
         await house.publish(notifications_channel(alice.user_id), {"n": 1})
         await house.publish(notifications_channel(bob.user_id), {"n": 1}, {"n": 2})
 
@@ -181,7 +255,7 @@ async def test_a_channel_that_is_none_is_refused_and_others_cannot_be_named(
 async def test_subscribing_twice_and_unsubscribing_from_nothing_are_refused(
     client: LiveClient,
 ) -> None:
-    await client.ask("subscribe", channel="prices")
+    await client.subscribe("prices")
 
     twice = await client.ask("subscribe", channel="prices")
     nothing = await client.ask("unsubscribe", channel="notifications")
