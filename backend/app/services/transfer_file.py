@@ -5,7 +5,7 @@ strongroom-transfer/1 <when> from <sender> to <recipient>      in clear, authent
 <the file's own key, closed for the recipient (HPKE)>
 <record 1>
 ...
-<the last record: how many came before it>
+<the last record, which is empty>
 ```
 
 Each record is sealed under the file's key with its number and whether it is the last. One that was
@@ -48,7 +48,6 @@ _FORM: Final = re.compile(
 _OTHER_FORM: Final = re.compile(rb"strongroom-transfer/(\d{1,4}) .*")
 _KEY_CONTEXT: Final = b"strongroom/transfer/key/1\0"
 _RECORDS_INFO: Final = b"strongroom/transfer/records/1"
-_COUNT: Final = re.compile(rb"0|[1-9]\d{0,5}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +109,7 @@ class TransferSealer:
 
     def end(self) -> bytes:
         """Return the line without which the file counts as cut off."""
-        count = str(self._count).encode("ascii")
-        return _written(self._records.seal(count, self._count + 1, is_last=True))
+        return _written(self._records.seal(b"", self._count + 1, is_last=True))
 
 
 class TransferReader:
@@ -144,10 +142,12 @@ class TransferReader:
         for number in range(1, RECORDS_MAX + 2):
             record, is_last = records.open(self._line(f"before record {number}"), number)
             if is_last:
-                self._refuse_wrong_end(record, number)
-                return
+                break
             yield record
-        raise TransferRefused(f"The file holds more than {RECORDS_MAX} records.")
+        else:
+            raise TransferRefused(f"The file holds more than {RECORDS_MAX} records.")
+        if next(self._lines, None) is not None:
+            raise TransferRefused("Something follows the last record of the file.")
 
     def _file_key(self) -> bytes:
         line = self._line("behind its first line")
@@ -158,12 +158,6 @@ class TransferReader:
         if len(key) != KEY_BYTES:
             raise TransferRefused("The first or the second line of the file was changed.")
         return key
-
-    def _refuse_wrong_end(self, record: bytes, number: int) -> None:
-        if not _COUNT.fullmatch(record) or int(record) != number - 1:
-            raise TransferRefused("The last record does not say how many came before it.")
-        if next(self._lines, None) is not None:
-            raise TransferRefused("Something follows the last record of the file.")
 
     def _line(self, where: str) -> bytes:
         line = next(self._lines, None)

@@ -1,7 +1,9 @@
 """A file of records opens for its recipient as it was written, or not at all."""
 
+import base64
 import hashlib
 import io
+import string
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -22,6 +24,7 @@ from backend.app.services.transfer_recipient import RecipientKey
 KEY, OTHER_KEY = RecipientKey(bytes(range(32))), RecipientKey(bytes(range(1, 33)))
 AT = datetime(2026, 11, 21, 12, 30, tzinfo=UTC)
 SENDER = "0123456789abcdef" * 2
+ALPHABET = (string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_").encode()
 RECORDS = st.lists(st.binary(max_size=300), max_size=8)
 
 
@@ -62,6 +65,21 @@ def test_no_byte_can_be_another(records: list[bytes], data: st.DataObject) -> No
     file[at] ^= data.draw(st.integers(1, 255))
 
     refusal(bytes(file))
+
+
+@pytest.mark.parametrize("line", [1, 2, 3])
+def test_no_line_has_a_second_spelling(line: int) -> None:
+    lines = written([b"seven b"]).splitlines()
+    last = ALPHABET.index(lines[line][-1])
+    other = lines[line][:-1] + ALPHABET[last ^ 1 :][:1]
+    # The last character of these lines carries bits that mean nothing.
+    assert _raw(other) == _raw(lines[line])
+
+    refusal(b"\n".join([*lines[:line], other, *lines[line + 1 :], b""]))
+
+
+def _raw(line: bytes) -> bytes:
+    return base64.urlsafe_b64decode(line + b"=" * (-len(line) % 4))
 
 
 @given(RECORDS, st.data())
