@@ -158,19 +158,6 @@ class RateLimitSettings(_Group):
     rl_window_sec: int = Field(default=10, ge=1, le=3600)
 
 
-class RateLimitSettings(_Group):
-    """How many requests one user, or one address nobody signed in from, may send."""
-
-    rl_max_requests: int = Field(default=300, ge=0, le=1_000_000)
-    rl_window_sec: int = Field(default=10, ge=1, le=3600)
-
-
-class WebhookSettings(_Group):
-    """Where notifications may be sent to."""
-
-    webhook_allow_loopback: bool = False
-
-
 class LogFormat(StrEnum):
     """How log lines look: JSON for machines, columns for people, by the terminal if `auto`."""
 
@@ -209,11 +196,7 @@ class Settings:
     rate_limit: RateLimitSettings = field(
         default_factory=lambda: RateLimitSettings(_env_file=None)
     )
-    rate_limit: RateLimitSettings = field(
-        default_factory=lambda: RateLimitSettings(_env_file=None)
-    )
     audit: AuditSettings = field(default_factory=lambda: AuditSettings(_env_file=None))
-    webhooks: WebhookSettings = field(default_factory=lambda: WebhookSettings(_env_file=None))
     webhooks: WebhookSettings = field(default_factory=lambda: WebhookSettings(_env_file=None))
     market: MarketSettings = field(default_factory=lambda: MarketSettings(_env_file=None))
 

@@ -75,10 +75,10 @@ _ROUTERS: dict[AppRole, tuple[APIRouter, ...]] = {
     AppRole.PRICES: (price_routes.internal_router, *_MARKET),
 }
 
-# Answered without FastAPI's detour (bench/credentials_list.py).
+# Answered without FastAPI's detour (bench/credentials_list.py, bench/prices.py).
 _HOT: dict[AppRole, tuple[Endpoint, ...]] = {
-    AppRole.API: (credential_routes.list_credentials,),
-    AppRole.PRICES: (),
+    AppRole.API: (credential_routes.list_credentials, price_routes.list_prices),
+    AppRole.PRICES: (price_routes.list_prices,),
 }
 
 

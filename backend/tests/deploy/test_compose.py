@@ -15,7 +15,13 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from backend.app.config import DatabaseSettings, MarketSettings, ServerSettings, groups
+from backend.app.config import (
+    DatabaseSettings,
+    MarketSettings,
+    RateLimitSettings,
+    ServerSettings,
+    groups,
+)
 from backend.tests.support.deployment import ROOT, compose, example_variables
 
 FILES = ("docker-compose.yml", "docker-compose.scale.yml")
@@ -25,7 +31,7 @@ NO_RETRY = Retry(NoBackoff(), 0)
 # Compose has them, or the sandbox alone has use for them.
 NOT_FOR_THE_BACKEND = {"API_PORT", "SANDBOX_PORT", "SANDBOX_SEED", "PRICES_PORT"}
 # The price role reads these groups and must not be able to read any other's secret.
-FOR_PRICES = (DatabaseSettings, MarketSettings, ServerSettings)
+FOR_PRICES = (DatabaseSettings, MarketSettings, RateLimitSettings, ServerSettings)
 # The entrypoint, uvicorn and boto3 read these.
 NOT_SETTINGS = {
     "DATABASE_WAIT_SECONDS",

@@ -4,15 +4,17 @@ What is cached never holds an age, so an old cache makes a price look old, never
 """
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any, Final
 
 from backend.app.database import Database
 from backend.app.errors import MarketDataUnavailable, PriceUnknown
 from backend.app.models.latest_price import LatestPrice
 from backend.app.money import plain
+from backend.app.repositories.market_reference_repository import MarketReferenceRepository
 from backend.app.repositories.price_repository import PriceRepository
 from backend.app.services.cache_service import CacheService
 from backend.app.services.market.price_rules import KnownPrice, StaleBecause
@@ -39,15 +41,19 @@ class _Line:
         return b"%b%d%b" % (self.head, age_ms, tail)
 
 
-@dataclass(frozen=True, slots=True)
 class Prices:
     """All prices of one reading; those of `SYMBOLS` in its order, or the name that has none."""
 
-    told: bytes
-    names: NameBook
-    lines: Mapping[str, _Line]
-    listed: tuple[_Line | str, ...]
-    old_ms: int
+    def __init__(self, told: bytes, wanted: Iterable[str], old_ms: int) -> None:
+        self.told: Final = told
+        symbols, rows = json.loads(told)
+        names = NameBook(symbols)
+        self._is_empty = not symbols
+        self._old_ms = old_ms
+        self._lines = {symbol: _Line(head.encode(), at, why) for symbol, head, at, why in rows}
+        found = (names.find(name) or name for name in wanted)
+        self._listed = {symbol: self._lines.get(symbol) for symbol in found}
+        self._written: tuple[int, int | None, bytes] = (-1, None, b"")
 
     def json(self, now: datetime, limit: int | None) -> bytes:
         """Return the JSON of a `PriceList`: the first of `SYMBOLS`, each with its age now.
@@ -55,15 +61,13 @@ class Prices:
         Raises:
             MarketDataUnavailable: no source ever answered.
         """
-        if not len(self.names):
+        if self._is_empty:
             raise MarketDataUnavailable
-        now_ms, old_ms = _milliseconds(now), self.old_ms
-        listed = self.listed[:limit]
-        told = b",".join(
-            [each.json(now_ms, old_ms) for each in listed if not isinstance(each, str)]
-        )
-        missing = [each for each in listed if isinstance(each, str)]
-        return b'{"prices":[%b],"missing":%b}' % (told, json.dumps(missing).encode())
+        now_ms = _milliseconds(now)
+        # Ages are told in milliseconds: within one the answer stays the same.
+        if self._written[:2] != (now_ms, limit):
+            self._written = (now_ms, limit, self._write(now_ms, limit))
+        return self._written[2]
 
     def json_of(self, symbol: str, now: datetime) -> bytes:
         """Return the JSON of one `Price`.
@@ -71,10 +75,16 @@ class Prices:
         Raises:
             PriceUnknown: nobody ever told one.
         """
-        line = self.lines.get(symbol)
+        line = self._lines.get(symbol)
         if line is None:
             raise PriceUnknown
-        return line.json(_milliseconds(now), self.old_ms)
+        return line.json(_milliseconds(now), self._old_ms)
+
+    def _write(self, now_ms: int, limit: int | None) -> bytes:
+        listed = list(islice(self._listed.items(), limit))
+        told = b",".join([line.json(now_ms, self._old_ms) for _, line in listed if line])
+        missing = [symbol for symbol, line in listed if line is None]
+        return b'{"prices":[%b],"missing":%b}' % (told, json.dumps(missing).encode())
 
 
 class PriceBoard:
@@ -100,11 +110,10 @@ class PriceBoard:
 
     async def prices(self) -> Prices:
         """Return what is known, as of within the life of the cache."""
-        names = await self._names.book()
         told = await self._cache.through(_CACHE_KEY, self._ttl_seconds, self._load)
         read = self._read
-        if read is None or read.told is not told or read.names is not names:
-            read = self._read = self._parsed(told, names)
+        if read is None or read.told is not told:
+            read = self._read = Prices(told, self._wanted, self._old_ms)
         return read
 
     async def configured(self) -> list[str]:
@@ -126,19 +135,9 @@ class PriceBoard:
 
     async def _load(self) -> bytes:
         async with self._database.snapshot() as session:
-            rows = await PriceRepository(session).newest()
-        return json.dumps([_written(row) for row in rows], separators=(",", ":")).encode()
-
-    def _parsed(self, told: bytes, names: NameBook) -> Prices:
-        lines = {
-            symbol: _Line(head.encode(), as_of_ms, because)
-            for symbol, head, as_of_ms, because in json.loads(told)
-        }
-        listed: dict[str, _Line | str] = {}
-        for name in self._wanted:
-            symbol = names.find(name) or name
-            listed[symbol] = lines.get(symbol, symbol)
-        return Prices(told, names, lines, tuple(listed.values()), self._old_ms)
+            symbols = await MarketReferenceRepository(session).names()
+            rows = [_written(row) for row in await PriceRepository(session).newest()]
+        return json.dumps([symbols, rows], separators=(",", ":")).encode()
 
 
 def instant(moment: datetime) -> str:
