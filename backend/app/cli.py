@@ -20,7 +20,6 @@ app = typer.Typer(
 app.add_typer(key_commands.app, name="keys")
 app.add_typer(audit_commands.app, name="audit")
 app.add_typer(candle_commands.app, name="candles")
-app.command()(candle_commands.chart)
 app.add_typer(vault_commands.app, name="vault")
 
 
@@ -90,6 +89,9 @@ def rehearse(
     from backend.app.rehearsal import rehearse as run
 
     _run(run(url, sandbox_url))
+
+
+app.command()(candle_commands.chart)
 
 
 def main() -> None:
