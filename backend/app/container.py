@@ -101,9 +101,6 @@ class Container:
         self._build_locks()
         self._build_login()
         self._build_vault(connector)
-        self.notices = NoticeContainer(
-            settings.webhooks, database=self.database, crypto=self._crypto, clock=clock
-        )
         self.market = MarketContainer(
             settings,
             database=self.database,
@@ -111,6 +108,13 @@ class Container:
             announcer=self.live,
             clock=clock,
             source=source,
+        )
+        self.notices = NoticeContainer(
+            settings.webhooks,
+            database=self.database,
+            crypto=self._crypto,
+            names=self.market.names,
+            clock=clock,
         )
         self.live.offer_snapshot(PRICES, self.market.board)
         self.sockets = LiveService(

@@ -27,6 +27,7 @@ from backend.app.services.market.reference_service import ReferenceService
 from backend.app.services.market.refresher_lock import Duty, RefresherLock
 from backend.app.services.market.symbol_names import SymbolNames
 from backend.app.services.market.time_storage import TimeStorage
+from backend.app.services.price_alert_watch import keep_price_news
 from backend.app.workers.candle_follower import CandleFollower
 from backend.app.workers.partition_keeper import PartitionKeeper
 from backend.app.workers.price_refresher import PriceRefresher
@@ -61,7 +62,7 @@ class MarketContainer:
         self.prices = PriceService(self.board, self.names, clock)
         self.reference = ReferenceService(database, self.names)
         # Each is told of changed prices inside the transaction that writes them.
-        self._price_observers: tuple[PriceObserver, ...] = ()
+        self._price_observers: tuple[PriceObserver, ...] = (keep_price_news,)
         self._settings = market
         self._exchanges = price_sources(market)
         self._database = database

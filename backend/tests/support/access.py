@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from httpx2 import AsyncClient
+from sqlalchemy import text
 
 from backend.app.container import Container
 from backend.app.enums import NotificationKind, Role
@@ -96,6 +97,40 @@ async def _webhook(world: World, owner: Person) -> int:
     return int(answer.json()["id"])
 
 
+async def _alert(world: World, owner: Person) -> int:
+    async with world.services.database.transaction() as session:
+        for statement in _PRICED:
+            await session.execute(text(statement))
+    await world.services.market.names.forget()
+    answer = await world.client.post(
+        "/api/v1/price-alerts", json=_wanted_price(), headers=owner.headers
+    )
+    assert answer.status_code == 201, answer.text
+    return int(answer.json()["id"])
+
+
+def _wanted_price() -> dict[str, Any]:
+    return {"symbol": "BTC/USDT", "condition": "above", "threshold": "60000"}
+
+
+_PRICED: Final = (
+    """
+    INSERT INTO assets (code, name, base_precision) VALUES ('BTC', 'BTC', 8), ('USDT', 'USDT', 8)
+    ON CONFLICT DO NOTHING
+    """,
+    """
+    INSERT INTO symbols (exchange, symbol, compact, base_asset, quote_asset, tick_size, step_size,
+        min_notional, is_active)
+    VALUES ('binance', 'BTC/USDT', 'BTCUSDT', 'BTC', 'USDT', 0.01, 0.01, 1, true)
+    ON CONFLICT DO NOTHING
+    """,
+    """
+    INSERT INTO latest_prices (symbol, price, source, as_of, received_at, candidate_count)
+    VALUES ('BTC/USDT', 50000, 'binance', now(), now(), 0) ON CONFLICT DO NOTHING
+    """,
+)
+
+
 def _hook() -> dict[str, Any]:
     # RFC 2606: there is no such host, and nothing is sent anywhere.
     return {"name": "mine", "url": "https://webhook.invalid/"}
@@ -128,6 +163,7 @@ OBJECTS: Final[Mapping[str, Objects]] = {
     "credential_id": Objects(_credential, owned=True),
     "notification_id": Objects(_notification, owned=True),
     "webhook_id": Objects(_webhook, owned=True),
+    "alert_id": Objects(_alert, owned=True),
     "key_id": Objects(_api_key, owned=True, missing="missing0"),
     "symbol": Objects(_nothing, owned=False, missing="NOPE/NOPE"),
     "code": Objects(_nothing, owned=False, missing="NOPE"),
@@ -151,6 +187,9 @@ CASES: Final[Mapping[str, Case]] = {
     "POST /api/v1/credentials/{credential_id}/rotation/verify": Case(dict, _NOTHING_KEPT),
     "POST /api/v1/credentials/{credential_id}/rotation/restore": Case(statuses=_NOTHING_KEPT),
     "DELETE /api/v1/credentials/{credential_id}/rotation": Case(statuses=_NOTHING_KEPT),
+    # Where nobody has told of the symbol yet, the question got as far as that.
+    "POST /api/v1/price-alerts": Case(_wanted_price, frozenset({201, 503})),
+    "PATCH /api/v1/price-alerts/{alert_id}": Case(lambda: {"is_active": False}),
     "POST /api/v1/webhooks": Case(_hook),
     "PATCH /api/v1/webhooks/{webhook_id}": Case(lambda: {"name": "new"}),
     "POST /api/v1/webhooks/{webhook_id}/test": Case(statuses=frozenset({202})),
