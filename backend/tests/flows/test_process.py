@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -118,6 +119,21 @@ def test_ctrl_c_ends_everything_without_a_trace(home: Path) -> None:
     assert "Traceback" not in stderr
     with pytest.raises(urllib.error.URLError):
         get(f"{api_url(said)}/healthz")
+
+
+def test_prices_come_along_on_a_port_of_their_own(home: Path) -> None:
+    with up(home) as (_, said):
+        found = re.search(r"prices\s+(http://\S+)", said)
+        assert found, said
+        until = time.monotonic() + SECONDS_MAX
+        # The first refresh runs beside the requests.
+        while (status := get(f"{found[1]}/prices/btc-usdt")) != 200:
+            assert status in {404, 503}
+            assert time.monotonic() < until
+            time.sleep(0.1)
+        docs = get(f"{found[1]}/docs")
+
+    assert docs == 200
 
 
 def test_after_a_kill_it_starts_again_and_serves(home: Path) -> None:

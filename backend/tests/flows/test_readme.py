@@ -91,14 +91,14 @@ def test_the_rehearsal_verifies_eight_keys(running: list[str], home: Path) -> No
 
 
 def test_the_requests_by_hand_do_what_the_readme_says(running: list[str], home: Path) -> None:
-    by_hand, refused, more, with_key = BLOCKS[2:6]
+    by_hand, refused, more, with_key, prices = BLOCKS[2:7]
 
     # One shell, as for a reader: the later blocks use what the first one set.
-    parts = (by_hand, refused, more, with_key)
+    parts = (by_hand, refused, more, with_key, prices)
     ran = run("\necho; echo =====\n".join(parts), home)
 
     assert ran.returncode == 0, ran.stderr
-    bound, refusal, rest, listed_with_key = ran.stdout.split("=====\n")
+    bound, refusal, rest, listed_with_key, told = ran.stdout.split("=====\n")
     _person, *credentials = decoded(bound)
     assert [item["exchange_name"] for item in credentials] == list(SUPPORTED)
     assert all(credential["last_verified_at"] for credential in credentials)
@@ -112,6 +112,10 @@ def test_the_requests_by_hand_do_what_the_readme_says(running: list[str], home: 
     assert open_orders["orders"] == []
     assert [part["exchange_name"] for part in portfolio["parts"]] == list(SUPPORTED)
     assert portfolio["missing"] == []
+    every, bitcoin, mine = decoded(told)
+    assert [price["symbol"] for price in every["prices"]] == ["BTC/USDT", "ETH/BTC", "ETH/USDT"]
+    assert (bitcoin["symbol"], bitcoin["source"]) == ("BTC/USDT", "binance")
+    assert (mine["user"]["username"], mine["prices_available"]) == ("alice", True)
 
 
 def test_the_test_command_is_the_one_that_ci_runs() -> None:
