@@ -12,9 +12,14 @@ from backend.app.config import Settings
 from backend.app.services.live.frames import CloseCode
 from backend.app.services.live.outbox import WAITING_BYTES_MAX
 from backend.app.websocket_wire import SEND_BUFFER_BYTES
-from backend.tests.support.live_house import LiveClient, LiveHouse, live_house, until
+from backend.tests.support.live_house import SECONDS_MAX, LiveClient, LiveHouse, live_house, until
 from backend.tests.support.people import person
 
+HANDSHAKE = (
+    b"GET /api/v1/ws HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+)
+PING = b"\x89\x04"
 BODY_BYTES = 16 * 1024
 # More than the outbox, the server's write buffer and both kernels' buffers take together.
 MESSAGES = 3 * (WAITING_BYTES_MAX + 8 * SEND_BUFFER_BYTES) // BODY_BYTES
@@ -71,6 +76,33 @@ async def test_a_peer_that_never_reads_again_is_cut_off(house: LiveHouse) -> Non
 
         # Neither its close frame nor what is before it can be delivered.
         await until(lambda: len(house.server.server_state.connections) == 1)
+
+
+async def test_a_peer_that_answers_no_ping_is_closed(house: LiveHouse) -> None:
+    house.server.config.ws_ping_interval = house.server.config.ws_ping_timeout = 0.05
+    reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
+    writer.write(HANDSHAKE)
+
+    async with asyncio.timeout(SECONDS_MAX):
+        said = await reader.read()
+    writer.close()
+    await writer.wait_closed()
+
+    assert PING in said
+    assert b"keepalive ping timeout" in said
+
+
+async def test_a_peer_that_answers_pings_stays(house: LiveHouse) -> None:
+    house.server.config.ws_ping_interval, house.server.config.ws_ping_timeout = 0.01, SECONDS_MAX
+
+    async with await listening(house, "awake") as client:
+        (connection,) = house.server.server_state.connections
+        # Each answer is noted: the one after the first means that pings go on.
+        for _ in range(2):
+            connection.last_ping_rtt = 0.0
+            await until(lambda: connection.last_ping_rtt > 0)
+
+        assert await client.ask("ping") == {"type": "pong"}
 
 
 async def everything(client: LiveClient) -> tuple[int | None, list[int]]:

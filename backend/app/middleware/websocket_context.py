@@ -18,6 +18,7 @@ from backend.app.problems import refusal_problem
 from backend.app.websocket_wire import WIRE_EXTENSION
 
 _DEFECT: Final = 1011
+_ANY: Final = "*"
 _LOG = logger(__name__)
 
 
@@ -70,7 +71,9 @@ class WebsocketContext:
         if origin is None:
             return True
         shown, host = origin.decode("latin-1").lower(), headers.get(b"host", b"").decode("latin-1")
-        return shown in self._origins or urlsplit(shown).netloc == host.lower() != ""
+        if self._origins & {shown, _ANY}:
+            return True
+        return urlsplit(shown).netloc == host.lower() != ""
 
 
 class _Line:

@@ -59,6 +59,19 @@ async def test_foreign_pages_do_not(house: LiveHouse, origin: str) -> None:
     assert refused.value.response.headers["Content-Type"] == "application/problem+json"
 
 
+async def test_where_every_origin_is_listed_all_pages_come_in() -> None:
+    reached: list[str] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        reached.append(scope["path"])
+
+    headers = [(b"origin", b"https://anywhere.example"), (b"host", b"here.example")]
+    scope = {"type": "websocket", "headers": headers, "path": "/"}
+    await WebsocketContext(app, ["*"], utc_now)(scope, nothing_more, nothing_sent)
+
+    assert reached == ["/"]
+
+
 async def test_a_path_that_is_none_opens_nothing(house: LiveHouse) -> None:
     with pytest.raises(InvalidStatus) as refused:
         async with connect(f"{house.url}/elsewhere", proxy=None):
@@ -106,6 +119,9 @@ async def test_a_defect_closes_plainly_and_is_logged_without_its_text() -> None:
     assert sent == [{"type": "websocket.close"}]
     assert "unexpected" in written.getvalue()
     assert secret not in written.getvalue()
+
+
+async def nothing_sent(_message: Message) -> None: ...
 
 
 async def nothing_more() -> Message:
