@@ -6,14 +6,16 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from backend.app.candle_interval import CandleInterval
+from backend.app.config import DatabaseSettings
 from backend.app.database import Database
 from backend.app.exchanges.market_data import MarketFault
 from backend.app.services.live.silent_announcer import SilentAnnouncer
 from backend.app.services.market.candle_follow import CandleFollow
 from backend.app.services.market.candle_history import CandleHistory
 from backend.app.services.market.candle_retention import Retention
+from backend.app.services.market.refresher_lock import Duty, RefresherLock
 from backend.app.services.market.time_storage import TimeStorage
-from backend.app.workers.candle_follower import CandleFollower
+from backend.app.workers.candle_follower import CandleFollower, Lead
 from backend.tests.conftest import HandClock
 from backend.tests.support.reference_candles import stored
 from backend.tests.support.told_candles import ToldCandles
@@ -48,6 +50,12 @@ def source(clock: HandClock) -> ToldCandles:
 @pytest.fixture
 def follower(
     database: Database, clock: HandClock, lead: Leading, source: ToldCandles
+) -> CandleFollower:
+    return follower_on(database, lead, source, clock)
+
+
+def follower_on(
+    database: Database, lead: Lead, source: ToldCandles, clock: HandClock
 ) -> CandleFollower:
     storage = TimeStorage(database, Retention(7, 400, None), clock)
     history = CandleHistory(database, storage, SilentAnnouncer(), clock)
@@ -125,3 +133,30 @@ async def test_closing_gives_the_lead_away(follower: CandleFollower, lead: Leadi
     await follower.close()
 
     assert not lead.is_held
+
+
+async def test_of_two_processes_one_follows_and_the_other_takes_over_when_it_is_gone(
+    database_url: str, clock: HandClock
+) -> None:
+    databases = [Database(database_url, DatabaseSettings(_env_file=None)) for _ in range(2)]
+    sources = [ToldCandles(clock), ToldCandles(clock)]
+    first, second = (
+        follower_on(database, RefresherLock(database, Duty.CANDLES), source, clock)
+        for database, source in zip(databases, sources, strict=True)
+    )
+    # Whoever refreshes prices is in nobody's way.
+    prices = RefresherLock(databases[1], Duty.PRICES)
+    assert await prices.hold()
+
+    await first.tick()
+    await second.tick()
+    assert (bool(sources[0].asked), bool(sources[1].asked)) == (True, False)
+
+    await first.close()
+    await second.tick()
+    assert sources[1].asked
+
+    await second.close()
+    prices.release()
+    for database in databases:
+        await database.close()
