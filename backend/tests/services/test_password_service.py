@@ -12,6 +12,9 @@ from pydantic import SecretStr
 from backend.app.errors import PasswordQueueFull, PasswordRefused
 from backend.app.services.common_passwords import COMMON_PASSWORDS
 from backend.app.services.password_service import (
+    LANES,
+    MEMORY_KIB,
+    PASSES,
     QUEUE_MAX,
     THREADS,
     PasswordService,
@@ -43,6 +46,13 @@ class CountingHasher:
 
     def check_needs_rehash(self, hash: str) -> bool:  # noqa: A002
         return False
+
+
+class YesSayer(CountingHasher):
+    """Finds every password right."""
+
+    def verify(self, hash: str, password: str) -> bool:  # noqa: A002
+        return True
 
 
 @pytest.fixture
@@ -100,11 +110,27 @@ async def test_a_name_nobody_has_costs_one_verification_as_any_other(
     assert len(hasher.verified) == 2
 
 
-async def test_no_password_matches_nobody(counted: PasswordService, hasher: CountingHasher) -> None:
+async def test_nobodys_hash_is_one_that_is_checked_in_full(
+    counted: PasswordService, hasher: CountingHasher, passwords: PasswordService
+) -> None:
     await counted.check(None, WRONG)
-    nobodys = SecretStr(hasher.verified[0].removeprefix("hash of "))
+    (nobodys,) = hasher.verified
+    real = PasswordHasher(time_cost=PASSES, memory_cost=MEMORY_KIB, parallelism=LANES)
+    stored = await passwords.hash(RIGHT)
 
-    assert not (await counted.check(None, nobodys)).matches
+    assert [len(part) for part in nobodys.split("$")] == [len(part) for part in stored.split("$")]
+    assert not real.check_needs_rehash(nobodys)
+    with pytest.raises(VerifyMismatchError):
+        real.verify(nobodys, WRONG.get_secret_value())
+
+
+async def test_no_password_matches_nobody() -> None:
+    service = PasswordService(YesSayer())
+
+    checked = await service.check(None, WRONG)
+    service.close()
+
+    assert not checked.matches
 
 
 async def test_more_logins_than_may_wait_are_refused_at_once(
