@@ -148,11 +148,20 @@ class Container:
             ConfigurationError: the keys do not open this database.
             DatabaseUnavailable: it does not answer.
         """
+        await self.open()
+        self._workers.start()
+
+    async def open(self) -> None:
+        """Answer requests, with nothing running beside them: what `start` begins with.
+
+        Raises:
+            ConfigurationError: the keys do not open this database.
+            DatabaseUnavailable: it does not answer.
+        """
         await self._key_check.unlock()
         await self.audit.start()
         await self._cache.start()
         self.live.start()
-        self._workers.start()
 
     def drain(self) -> None:
         """Take nothing on any more, and send those who listen elsewhere."""

@@ -16,7 +16,7 @@ from backend.app.container import Container
 from backend.app.database import Database
 from backend.app.main import AppRole, create_app
 from backend.app.services.exchange_service import ExchangeConnector
-from backend.tests.support import postgres
+from backend.tests.support import commands, postgres
 from backend.tests.support.databases import copy_of, make_template
 from backend.tests.support.sandbox import RunningSandbox, running_sandbox
 from backend.tests.support.settings import settings_for_tests
@@ -38,6 +38,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
+    commands.stop_server()
     postgres.stop_cluster(config)
 
 
@@ -106,8 +107,9 @@ async def services(
     clock: HandClock,
     connector: ExchangeConnector | None,
 ) -> AsyncIterator[Container]:
+    """The house, answering; what runs beside the requests is ticked by tests of its own."""
     container = Container(settings, database_url, clock, connector)
-    await container.start()
+    await container.open()
     yield container
     await container.stop()
 

@@ -16,6 +16,7 @@ import pytest
 from backend.app.config import Settings
 from backend.app.container import Container
 from backend.app.database import Database
+from backend.tests.support.commands import strongroom
 from backend.tests.support.trail import append, event, tampered
 
 STRONGROOM = Path(sys.executable).with_name("strongroom")
@@ -35,15 +36,7 @@ def free_port() -> int:
 
 
 def audit(*words: str, home: Path, **variables: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [STRONGROOM, "audit", *words],
-        cwd=home,
-        env=environment(home, **variables),
-        text=True,
-        capture_output=True,
-        timeout=SECONDS_MAX,
-        check=False,
-    )
+    return strongroom("audit", *words, cwd=home, env=environment(home, **variables))
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from sqlalchemy import text
 
 from backend.app.database import Database
 from backend.app.services.crypto_service import CryptoService
+from backend.tests.support.commands import strongroom
 from backend.tests.support.postgres import cluster_url
 from backend.tests.support.vault_keys import add_data_keys, kids, new_key, start
 
@@ -27,15 +28,7 @@ def environment(home: Path, **variables: str) -> dict[str, str]:
 
 
 def run(*words: str, home: Path, **variables: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [STRONGROOM, *words],
-        cwd=home,
-        env=environment(home, **variables),
-        text=True,
-        capture_output=True,
-        timeout=SECONDS_MAX,
-        check=False,
-    )
+    return strongroom(*words, cwd=home, env=environment(home, **variables))
 
 
 def free_port() -> str:

@@ -16,38 +16,37 @@ from pathlib import Path
 import pytest
 
 from backend.app.services.crypto_service import CryptoService
+from backend.tests.support.commands import strongroom
 from backend.tests.support.postgres import cluster_url
 
 STRONGROOM = Path(sys.executable).with_name("strongroom")
 SECONDS_MAX = 60
 
 
-def command(*words: str, home: Path, **variables: str) -> dict[str, object]:
+def environment(home: Path, **variables: str) -> dict[str, str]:
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     names = ("API_PORT", "SANDBOX_PORT", "PRICES_PORT")
     ports = {name: str(free_port()) for name in names}
-    return {
-        "args": [STRONGROOM, *words],
-        "cwd": home,
-        "env": {**kept, **ports, "STRONGROOM_HOME": str(home / "kept"), **variables},
-        "text": True,
-        "stdout": subprocess.PIPE,
-        "stderr": subprocess.PIPE,
-    }
+    return {**kept, **ports, "STRONGROOM_HOME": str(home / "kept"), **variables}
 
 
 def run(*words: str, home: Path, **variables: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        **command(*words, home=home, **variables), timeout=SECONDS_MAX, check=False
-    )  # type: ignore[call-overload,no-any-return]
+    return strongroom(*words, cwd=home, env=environment(home, **variables))
 
 
 @contextmanager
 def up(home: Path, **variables: str) -> Iterator[tuple["subprocess.Popen[str]", str]]:
     """`strongroom up` until it is ready, with what it said; killed at the end if it still runs."""
     with subprocess.Popen(
-        **command("up", home=home, **variables), start_new_session=True
-    ) as process:  # type: ignore[call-overload]
+        [STRONGROOM, "up"],
+        cwd=home,
+        env=environment(home, **variables),
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None
         said = ""
         for line in process.stdout:
             said += line
