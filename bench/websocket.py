@@ -191,9 +191,13 @@ def main() -> None:
         for name, (cost, p50, p99) in (("bare websockets", bare), ("strongroom", ours)):
             cpu = f"{cost:>6.1f} us of the core each"
             print(f"  {name:<16} {cpu}   p50 {p50:>6.1f} ms  p99 {p99:>6.1f} ms")
-        print(f"  CPU      {judged(ours[0] / bare[0], _CPU_GOAL, at_least=False)}")
-        verdict = "met" if ours[2] <= _P99_GOAL_MS else "MISSED"
-        print(f"  p99     {ours[2]:>6.1f} ms goal <= {_P99_GOAL_MS:.0f} ms {verdict}")
+        if crowd == listeners:
+            print(f"  CPU      {judged(ours[0] / bare[0], _CPU_GOAL, at_least=False)}")
+            verdict = "met" if ours[2] <= _P99_GOAL_MS else "MISSED"
+            print(f"  p99     {ours[2]:>6.1f} ms goal <= {_P99_GOAL_MS:.0f} ms {verdict}")
+        else:
+            # Writing and watching cost the same for few as for many.
+            print(f"  CPU      {ours[0] / bare[0]:>6.2f}x")
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ class WebsocketWire(WebSocketsSansIOProtocol):
 
     def write(self, frames: bytes) -> bool:
         """Write whole frames, unless the peer has not yet taken what was written before."""
-        if self.close_sent or self.disconnected or not self.writable.is_set():
+        if self.close_sent or not self.writable.is_set() or self.transport.is_closing():
             return False
         self.transport.write(frames)
         return True
@@ -64,6 +64,11 @@ class WebsocketWire(WebSocketsSansIOProtocol):
         peer = transport.get_extra_info("socket")
         if peer is not None:
             peer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+
+    def shutdown(self) -> None:
+        """End with the server, also if the peer does not read."""
+        super().shutdown()
+        self.loop.call_later(CLOSING_SECONDS_MAX, self.transport.abort)
 
     def resume_writing(self) -> None:
         """Let whoever waits write on."""

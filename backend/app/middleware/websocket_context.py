@@ -66,7 +66,7 @@ class WebsocketContext:
             line.close()
 
     def _is_welcome(self, scope: Scope) -> bool:
-        headers = dict(scope["headers"])
+        headers: dict[bytes, bytes] = dict(scope["headers"])
         origin = headers.get(b"origin")
         if origin is None:
             return True

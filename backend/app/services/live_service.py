@@ -162,4 +162,5 @@ class LiveService:
             connection.leave()
             del self._signed_in[outbox]
             self._per_user[live.user_id] -= 1
-            self._per_user += Counter()  # drops those that are at zero
+            if not self._per_user[live.user_id]:
+                del self._per_user[live.user_id]

@@ -158,7 +158,7 @@ class LiveHub:
         while lines := [line for line in self._open_lines() if everything or line.is_behind]:
             for line in lines:
                 line.is_behind = False
-            async with self._reads, self._database.snapshot() as session:
+            async with self._database.snapshot() as session:
                 found = await ChannelRepository(session).after(
                     {line.channel: line.seq or 0 for line in lines}, CAUGHT_UP_ROWS_MAX
                 )
@@ -206,6 +206,8 @@ class LiveHub:
             if source is not None and (after is None or joined.reset is not None):
                 joined = Joined(joined.seq, (), joined.reset, await source.snapshot())
         line.open(joined.seq)
+        # We may be behind what was just read.
+        line.hear(joined.seq)
         self._catch_up_soon()
         return joined
 

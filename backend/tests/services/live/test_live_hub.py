@@ -1,0 +1,128 @@
+"""What the hub reads from PostgreSQL, and when."""
+
+import asyncio
+
+from backend.app.channel_message import PRICES, Message
+from backend.app.container import Container
+from backend.app.repositories.channel_repository import ChannelRepository
+from backend.app.services.live.frames import CloseCode, message_frame
+from backend.app.services.live.live_hub import CAUGHT_UP_ROWS_MAX, LiveHub
+from backend.tests.support.live_house import until
+
+
+class Ear:
+    """A listener that remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.frames = b""
+        self.code: CloseCode | None = None
+
+    def tell(self, frames: bytes) -> None:
+        self.frames += frames
+
+    def close(self, code: CloseCode) -> None:
+        self.code = code
+
+
+async def publish(services: Container, channel: str, count: int) -> list[Message]:
+    async with services.database.transaction() as session:
+        return await ChannelRepository(session).publish(channel, [{"n": 1}] * count)
+
+
+async def listening(hub: LiveHub, channel: str = PRICES, after: int | None = None) -> Ear:
+    ear = Ear()
+    joined = await hub.subscribe(ear, channel, after)
+    hub.begin(ear, channel, joined.seq)
+    return ear
+
+
+def frames(*messages: Message) -> bytes:
+    return b"".join(map(message_frame, messages))
+
+
+async def test_a_hole_in_what_is_announced_is_read_at_once(services: Container) -> None:
+    hub = LiveHub(services.database)
+    ear = await listening(hub)
+    first, second, third = await publish(services, PRICES, 3)
+
+    await hub.announce([third])
+    await until(lambda: ear.frames == frames(first, second, third))
+    await hub.announce([first, second])
+
+    assert ear.frames == frames(first, second, third)
+
+
+async def test_a_wake_up_reads_what_was_published_and_one_that_lies_reads_nothing(
+    services: Container,
+) -> None:
+    hub = LiveHub(services.database)
+    ear = await listening(hub)
+    published = await publish(services, PRICES, 2)
+
+    hub.hear({PRICES: 2, "notifications:1": 5})
+    await until(lambda: ear.frames == frames(*published))
+    hub.hear({PRICES: 2**60})
+    await hub.catch_up(everything=True)
+
+    assert ear.frames == frames(*published)
+    await hub.stop()
+
+
+async def test_one_sweep_finds_everything_on_every_channel(services: Container) -> None:
+    hub = LiveHub(services.database)
+    ears = {name: await listening(hub, name) for name in ("a", "b", "c")}
+    told = {name: await publish(services, name, CAUGHT_UP_ROWS_MAX // 2 + 1) for name in ears}
+
+    await hub.catch_up(everything=True)
+
+    for name, ear in ears.items():
+        assert ear.frames == frames(*told[name]), name
+
+
+async def test_whoever_resumes_ahead_of_this_process_makes_it_catch_up(
+    services: Container,
+) -> None:
+    hub = LiveHub(services.database)
+    here = await listening(hub)
+    published = await publish(services, PRICES, 3)
+
+    # It heard two of them from another process.
+    comes_over = Ear()
+    joined = await hub.subscribe(comes_over, PRICES, 2)
+    hub.begin(comes_over, PRICES, joined.seq)
+    await until(lambda: here.frames == frames(*published))
+
+    assert list(joined.replay) == published[2:]
+    assert comes_over.frames == b""
+
+
+async def test_what_is_announced_while_the_first_listener_is_read_in_is_not_lost(
+    services: Container,
+) -> None:
+    hub = LiveHub(services.database)
+    ear = Ear()
+
+    joining = asyncio.ensure_future(hub.subscribe(ear, PRICES, None))
+    await asyncio.sleep(0)
+    published = await publish(services, PRICES, 1)
+    await hub.announce(published)
+    joined = await joining
+    hub.begin(ear, PRICES, joined.seq)
+
+    # It was read in before the message or after: told in the first case, counted in the other.
+    if joined.seq == 0:
+        await until(lambda: ear.frames == frames(*published))
+    assert ear.frames == (frames(*published) if joined.seq == 0 else b"")
+
+
+async def test_whoever_is_cancelled_while_joining_leaves_nothing_behind(
+    services: Container,
+) -> None:
+    hub = LiveHub(services.database)
+
+    joining = asyncio.ensure_future(hub.subscribe(Ear(), PRICES, None))
+    await asyncio.sleep(0)
+    joining.cancel()
+    await asyncio.wait({joining})
+
+    assert hub.channels == []
