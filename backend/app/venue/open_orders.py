@@ -87,6 +87,20 @@ class BookSide:
             if before is None:
                 self._drop(level)
 
+    def pop_first(self, level: PriceLevel) -> None:
+        """Take the first order of a level out: the one that was filled."""
+        order = level.first
+        if order is None:
+            return
+        level.quantity -= order.left
+        after = order.after
+        order.level = order.after = None
+        level.first = after
+        if after is None:
+            self._drop(level)
+        else:
+            after.before = None
+
     def levels(self) -> Iterator[PriceLevel]:
         """Walk the levels, the best first."""
         for key in sorted(self._sign * price for price in self._levels):

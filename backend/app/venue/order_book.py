@@ -29,7 +29,8 @@ from backend.app.venue.orders import (
 from backend.app.venue.stops import WaitingStops
 
 _GTC, _POST_ONLY, _FOK = TimeInForce.GTC, TimeInForce.POST_ONLY, TimeInForce.FOK
-_ALLOW, _BUY, _STOP_LIMIT = SelfTrade.ALLOW, Side.BUY, OrderType.STOP_LIMIT
+_LIMIT, _STOP_LIMIT = OrderType.LIMIT, OrderType.STOP_LIMIT
+_ALLOW, _BUY = SelfTrade.ALLOW, Side.BUY
 
 
 class OrderBook:
@@ -88,14 +89,21 @@ class OrderBook:
             self._enter(self._triggered.popleft(), events)
 
     def _unfit(self, place: Place) -> RejectReason | None:
-        if place.order_id <= self.last_order_id:
+        order_id, _, _, quantity, price, kind, force, stop_price, _ = place
+        if order_id <= self.last_order_id:
             return RejectReason.ORDER_ID_NOT_NEW
-        if not 0 < place.quantity <= QUANTITY_MAX:
+        if not 0 < quantity <= QUANTITY_MAX:
             return RejectReason.QUANTITY_OUT_OF_RANGE
-        unfit = _unfit_price(place)
-        if unfit is None and place.time_in_force is _POST_ONLY and place.type is not _STOP_LIMIT:
-            return RejectReason.WOULD_TAKE if self._would_take(place) else None
-        return unfit
+        # Most orders are plain limit orders: those are told at once.
+        if kind is not _LIMIT or stop_price is not None or price is None or price < 1:
+            unfit = _unfit_price(place)
+            if unfit is not None:
+                return unfit
+        elif price > PRICE_MAX:
+            return RejectReason.PRICE_OUT_OF_RANGE
+        if force is _POST_ONLY and kind is not _STOP_LIMIT and self._would_take(place):
+            return RejectReason.WOULD_TAKE
+        return None
 
     def _is_reached(self, place: Place) -> bool:
         if self.last_price is None or place.stop_price is None:
@@ -106,7 +114,7 @@ class OrderBook:
 
     def _enter(self, place: Place, events: list[Event]) -> None:
         """Match an order, and let what is left rest or go, as its time in force says."""
-        force, price = place.time_in_force, place.price
+        _, _, side, _, price, _, force, _, _ = place
         if force is not _GTC and (reason := self._kills(place)) is not None:
             events.append(Cancelled(place.order_id, place.quantity, reason))
             return
@@ -121,7 +129,7 @@ class OrderBook:
             events.append(Cancelled(place.order_id, left, CancelReason.IMMEDIATE_OR_CANCEL))
         else:
             order = OpenOrder(place, left)
-            (self._bids if place.side is _BUY else self._asks).add(order, price)
+            (self._bids if side is _BUY else self._asks).add(order, price)
             self._keep(order)
 
     def _kills(self, place: Place) -> CancelReason | None:
@@ -134,10 +142,10 @@ class OrderBook:
 
     def _match(self, place: Place, events: list[Event]) -> tuple[int, bool]:
         """Trade with what rests; return what is left, and whether a self-trade was prevented."""
-        order_id, account_id, side, left, limit = place[:5]
+        order_id, account_id, side, left, limit, _, _, _, self_trade = place
         buys, first_price, is_stopped = side is _BUY, 0, False
         resting = self._asks if buys else self._bids
-        prevents = place.self_trade is not _ALLOW
+        prevents = self_trade is not _ALLOW
         while left:
             level = resting.best
             if level is None:
@@ -147,9 +155,9 @@ class OrderBook:
                 break
             assert maker is not None  # noqa: S101 - an empty level is dropped at once
             if prevents and maker.place.account_id == account_id:
-                if place.self_trade is not SelfTrade.CANCEL_TAKER:
+                if self_trade is not SelfTrade.CANCEL_TAKER:
                     self._drop(maker, CancelReason.SELF_TRADE, events)
-                if place.self_trade is not SelfTrade.CANCEL_MAKER:
+                if self_trade is not SelfTrade.CANCEL_MAKER:
                     is_stopped = True
                     break
                 continue
@@ -160,12 +168,12 @@ class OrderBook:
                 quantity, left = left, 0
             else:
                 left -= quantity
-                resting.remove(maker)
+                resting.pop_first(level)
                 self._forget(maker.place)
             events.append(Traded(maker.place.order_id, order_id, price, quantity))
             self.last_price = price
             first_price = first_price or price
-        if first_price:
+        if first_price and self._stops.places:
             self._trigger_stops(first_price, self.last_price or 0, events)
         return left, is_stopped
 

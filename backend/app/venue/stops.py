@@ -14,12 +14,13 @@ class WaitingStops:
         self._arrivals = count()
         self._buys: list[tuple[int, int, int]] = []
         self._sells: list[tuple[int, int, int]] = []
-        self._places: dict[int, tuple[int, Place]] = {}
+        # By order id: when it arrived, and what it is.
+        self.places: dict[int, tuple[int, Place]] = {}
 
     def add(self, place: Place, stop_price: int) -> None:
         """Let an order wait."""
         arrival = next(self._arrivals)
-        self._places[place.order_id] = arrival, place
+        self.places[place.order_id] = arrival, place
         if place.side is Side.BUY:
             heappush(self._buys, (stop_price, arrival, place.order_id))
         else:
@@ -27,25 +28,23 @@ class WaitingStops:
 
     def remove(self, order_id: int) -> None:
         """Let an order wait no longer."""
-        del self._places[order_id]
+        del self.places[order_id]
 
     def take_reached(self, low: int, high: int) -> list[Place]:
         """Take out all orders whose stop prices trades between two prices have reached.
 
         Buys wait for a rise, sells for a fall; whoever waits longest comes first.
         """
-        if not self._places:
-            return []
         reached = [*self._reached(self._buys, high), *self._reached(self._sells, -low)]
-        return [self._places.pop(order_id)[1] for _, order_id in sorted(reached)]
+        return [self.places.pop(order_id)[1] for _, order_id in sorted(reached)]
 
     def in_order_of_arrival(self) -> list[Place]:
         """Return every waiting order, the oldest first."""
-        return [place for _, place in sorted(self._places.values())]
+        return [place for _, place in sorted(self.places.values())]
 
     def _reached(self, heap: list[tuple[int, int, int]], bound: int) -> Iterator[tuple[int, int]]:
         while heap and heap[0][0] <= bound:
             _, arrival, order_id = heappop(heap)
             # An order that was cancelled left its entry behind.
-            if order_id in self._places:
+            if order_id in self.places:
                 yield arrival, order_id
