@@ -55,9 +55,9 @@ async def list_prices(request: Request) -> Response:
     responses=refusals(SymbolUnknown, PriceUnknown, MarketDataUnavailable),
     dependencies=[Depends(PUBLIC)],
 )
-async def show_price(symbol: SymbolPath, market: MarketDep) -> Response:
+async def show_price(symbol: SymbolPath, request: Request) -> Response:
     """Return the last known price of a symbol."""
-    found = await market.prices.one_json(symbol)
+    found = await market_of(request).prices.one_json(symbol)
     return Response(found, media_type="application/json", headers=_NOT_KEPT)
 
 

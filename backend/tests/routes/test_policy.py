@@ -18,7 +18,7 @@ from backend.app.routes.policy import (
     SIGNED_IN,
     Administrator,
     CurrentUser,
-    Policy,
+    Public,
     declared_policies,
     refuse_undeclared_routes,
     undeclared_routes,
@@ -96,21 +96,23 @@ def test_the_documentation_pages_are_public_by_nature() -> None:
     assert undeclared_routes(FastAPI()) == []
 
 
-def test_the_house_declares_everything(services: Container) -> None:
-    assert undeclared_routes(create_app(AppRole.API, services)) == []
+@pytest.mark.parametrize("role", [AppRole.API, AppRole.PRICES])
+def test_the_house_declares_everything(services: Container, role: AppRole) -> None:
+    assert undeclared_routes(create_app(role, services)) == []
 
 
+@pytest.mark.parametrize("role", [AppRole.API, AppRole.PRICES])
 def test_the_documentation_shows_the_scheme_on_protected_routes_only(
-    services: Container,
+    services: Container, role: AppRole
 ) -> None:
-    app = create_app(AppRole.API, services)
+    app = create_app(role, services)
     paths = app.openapi()["paths"]
 
     for route, (policy,) in declared_policies(app):
         for method in route.methods or ():
             shown = paths.get(route.path, {}).get(method.lower())
             if shown is not None:
-                assert ("security" in shown) == isinstance(policy, Policy), route.path
+                assert ("security" in shown) != isinstance(policy, Public), route.path
 
 
 def test_everybody_signed_in_means_every_role() -> None:

@@ -12,6 +12,7 @@ from typing import Final
 
 import aiohttp
 import yarl
+from aiohttp.http_exceptions import HttpProcessingError
 from pydantic import SecretStr, ValidationError
 
 from backend.app.config import SYMBOLS_MAX
@@ -100,6 +101,7 @@ class PriceApiClient:
             return PriceList.model_validate_json(body)
         except (
             aiohttp.ClientError,
+            HttpProcessingError,
             OSError,
             ValidationError,
             BodyTooLarge,
