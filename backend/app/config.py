@@ -193,9 +193,7 @@ class Settings:
     auth: AuthSettings
     exchange: ExchangeSettings
     server: ServerSettings
-    rate_limit: RateLimitSettings = field(
-        default_factory=lambda: RateLimitSettings(_env_file=None)
-    )
+    rate_limit: RateLimitSettings = field(default_factory=lambda: RateLimitSettings(_env_file=None))
     audit: AuditSettings = field(default_factory=lambda: AuditSettings(_env_file=None))
     webhooks: WebhookSettings = field(default_factory=lambda: WebhookSettings(_env_file=None))
     market: MarketSettings = field(default_factory=lambda: MarketSettings(_env_file=None))
