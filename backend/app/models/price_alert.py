@@ -20,8 +20,6 @@ from backend.app.models.base import Base
 from backend.app.models.columns import AMOUNT
 from backend.app.models.market_reference import SYMBOL_LENGTH_MAX
 
-NOTE_LENGTH_MAX = 200
-
 # One order for alerts and prices: an alert hears only of prices that were counted after it.
 PRICE_NEWS_NUMBERS = Sequence("price_news_number_seq", metadata=Base.metadata)
 
@@ -62,7 +60,7 @@ class PriceAlert(Base):
     fires_to: Mapped[Decimal | None] = mapped_column(AMOUNT)
     repeats: Mapped[bool]
     pause_minutes: Mapped[int] = mapped_column(Integer)
-    note: Mapped[str | None] = mapped_column(String(NOTE_LENGTH_MAX))
+    note: Mapped[str | None] = mapped_column(String(200))
     is_active: Mapped[bool]
     is_armed: Mapped[bool]
     heard_until: Mapped[int] = mapped_column(BigInteger)

@@ -17,11 +17,11 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from backend.app.enums import AlertCondition
-from backend.app.models.market_reference import SYMBOL_LENGTH_MAX
-from backend.app.models.price_alert import NOTE_LENGTH_MAX
 from backend.app.money import plain
 from backend.app.schemas.fields import Request
 
+NOTE_LENGTH_MAX: Final = 200
+SYMBOL_LENGTH_MAX: Final = 41
 PERCENT_MIN: Final = Decimal("0.01")
 PERCENT_MAX: Final = Decimal(1000)
 PAUSE_MINUTES_DEFAULT: Final = 60
