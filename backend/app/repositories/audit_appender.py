@@ -7,6 +7,8 @@ round trip. If somebody else appended meanwhile it takes the head's lock and wri
 from collections.abc import Sequence
 from typing import Any, Final
 
+import asyncpg
+
 from backend.app.audit_chain import CHAIN, Head, extended
 from backend.app.audit_record import WrittenRecord
 from backend.app.database import Database, outages_translated
@@ -63,19 +65,34 @@ class AuditAppender:
         if self._head is not None and await self._written(self._head, records):
             return
         async with self._connection.transaction():
-            head = Head(*await self._connection.fetchrow(_LOCK, CHAIN))
-            await self._written(head, records)
+            self._head = await append_within(self._connection, records)
 
     async def _written(self, head: Head, records: Sequence[WrittenRecord]) -> bool:
-        links = extended(head, [record.payload for record in records])
-        last = links[-1]
-        said = await self._connection.execute(
-            _APPEND,
-            *(CHAIN, *head, *last),
-            [link.seq for link in links],
-            [record.at for record in records],
-            [record.payload for record in records],
-            [link.hash for link in links],
-        )
-        self._head = last
-        return bool(said != _NOTHING_WRITTEN)
+        self._head, written = await _append_after(self._connection, head, records)
+        return written
+
+
+async def append_within(connection: asyncpg.Connection, records: Sequence[WrittenRecord]) -> Head:
+    """Append in the transaction that is open on a connection, as its last act; return the end.
+
+    The chain's head stays locked until that transaction ends, and everybody who records waits.
+    """
+    head = Head(*await connection.fetchrow(_LOCK, CHAIN))
+    moved, _ = await _append_after(connection, head, records)
+    return moved
+
+
+async def _append_after(
+    connection: asyncpg.Connection, head: Head, records: Sequence[WrittenRecord]
+) -> tuple[Head, bool]:
+    links = extended(head, [record.payload for record in records])
+    last = links[-1]
+    said = await connection.execute(
+        _APPEND,
+        *(CHAIN, *head, *last),
+        [link.seq for link in links],
+        [record.at for record in records],
+        [record.payload for record in records],
+        [link.hash for link in links],
+    )
+    return last, bool(said != _NOTHING_WRITTEN)
