@@ -5,7 +5,13 @@ from typing import Annotated
 
 import typer
 
-from backend.app.commands import audit_commands, candle_commands, key_commands, vault_commands
+from backend.app.commands import (
+    audit_commands,
+    candle_commands,
+    key_commands,
+    ledger_commands,
+    vault_commands,
+)
 from backend.app.commands.running import run as _run
 
 app = typer.Typer(
@@ -21,6 +27,7 @@ app.add_typer(key_commands.app, name="keys")
 app.add_typer(audit_commands.app, name="audit")
 app.add_typer(candle_commands.app, name="candles")
 app.add_typer(vault_commands.app, name="vault")
+app.add_typer(ledger_commands.app, name="ledger")
 
 
 class ServedRole(StrEnum):

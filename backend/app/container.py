@@ -9,6 +9,7 @@ from pydantic import SecretStr
 from backend.app.channel_message import PRICES
 from backend.app.clock import Clock, utc_now
 from backend.app.config import Settings
+from backend.app.credit_container import CreditContainer
 from backend.app.database import Database
 from backend.app.exchanges.connector import Connector, ConnectorSettings
 from backend.app.market_container import MarketContainer
@@ -117,6 +118,7 @@ class Container:
             clock=clock,
         )
         self.live.offer_snapshot(PRICES, self.market.board)
+        self.credit = CreditContainer(self.database, clock)
         self.sockets = LiveService(
             database=self.database,
             hub=self.live,
@@ -135,6 +137,7 @@ class Container:
                 LiveSweep(self.live),
                 LiveWatch(self.sockets),
                 ChannelTrimmer(self.database, clock),
+                *self.credit.workers(),
                 *self._watches(),
                 *self.notices.workers(),
                 *(self.market.workers() if keeps_market else ()),
@@ -160,6 +163,7 @@ class Container:
         """
         await self._key_check.unlock()
         await self.audit.start()
+        await self.credit.start()
         await self._cache.start()
         self.live.start()
 
@@ -180,6 +184,7 @@ class Container:
         if self._price_api is not None:
             await self._price_api.close()
         await self._cache.stop()
+        await self.credit.stop()
         await self.audit.stop()
         await self._anchors.finish()
         self._passwords.close()

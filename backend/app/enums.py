@@ -127,3 +127,40 @@ class KeySigning(StrEnum):
     PLAIN = "plain"
     HMAC = "hmac"
     ED25519 = "ed25519"
+
+
+class AccountKind(StrEnum):
+    """What an account of the ledger stands for."""
+
+    POOL = "pool"
+    MERCHANT = "merchant"
+    BANK = "bank"
+    FEES = "fees"
+    SUSPENSE = "suspense"
+
+
+class MovementKind(StrEnum):
+    """Why money moved."""
+
+    TOPUP = "topup"
+    DRAWDOWN = "drawdown"
+    WITHDRAWAL = "withdrawal"
+    GIVEN_BACK = "given_back"
+
+
+class MerchantState(StrEnum):
+    """Whether a merchant may draw."""
+
+    PENDING = "pending"
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+
+
+class WithdrawalState(StrEnum):
+    """How far a withdrawal has come. A settled or failed one stays so."""
+
+    REQUESTED = "requested"
+    SETTLING = "settling"
+    SETTLED = "settled"
+    FAILED = "failed"
+    UNKNOWN = "unknown"

@@ -554,3 +554,115 @@ class LastAdministrator(Conflict):
 
     slug = "last-administrator"
     title = "The last active administrator stays"
+
+
+class UserOnTheBooks(Conflict):
+    """The ledger holds an account of this user: what happened to money is not deleted."""
+
+    slug = "user-on-the-books"
+    title = "This user stays on the books"
+
+
+class IdempotencyKeyMissing(BadRequest):
+    """What moves money asks for a usable Idempotency-Key, and there was none."""
+
+    slug = "idempotency-key-missing"
+    title = "An Idempotency-Key is needed"
+
+
+class IdempotencyKeyReused(Unprocessable):
+    """The same Idempotency-Key came before, with something else to do."""
+
+    slug = "idempotency-key-reused"
+    title = "This Idempotency-Key was used for something else"
+
+
+class IdempotencyInProgress(Conflict):
+    """The same request, under the same Idempotency-Key, is under way."""
+
+    slug = "idempotency-in-progress"
+    title = "The same request is under way"
+
+
+class MerchantNotFound(NotFound):
+    """No such merchant."""
+
+    slug = "merchant-not-found"
+    title = "No such merchant"
+
+
+class MerchantNotPending(Conflict):
+    """The merchant was approved already."""
+
+    slug = "merchant-not-pending"
+    title = "This merchant was approved already"
+
+
+class MerchantNotActive(Conflict):
+    """Not approved yet, suspended, or no merchant; `merchant_state` says which."""
+
+    slug = "merchant-not-active"
+    title = "Not an active merchant"
+
+
+class CreditExceeded(Conflict):
+    """The merchant's credit does not cover this; `available` says what it does."""
+
+    slug = "credit-exceeded"
+    title = "The credit does not cover this"
+
+
+class CreditLimitBelowUse(Conflict):
+    """More than the new limit is drawn already; `utilised` says how much."""
+
+    slug = "credit-limit-below-use"
+    title = "More than that is drawn already"
+
+
+class PoolNotFound(NotFound):
+    """No pool of that name."""
+
+    slug = "pool-not-found"
+    title = "No such pool"
+
+
+class PoolExists(Conflict):
+    """There is a pool of that name."""
+
+    slug = "pool-exists"
+    title = "There is such a pool already"
+
+
+class TooManyPools(Conflict):
+    """There are as many pools as the house keeps."""
+
+    slug = "too-many-pools"
+    title = "No room for another pool"
+
+
+class PoolShort(Conflict):
+    """The pool behind it does not hold as much."""
+
+    slug = "pool-short"
+    title = "The pool does not cover this"
+
+
+class WithdrawalNotFound(NotFound):
+    """No such withdrawal, or another merchant's."""
+
+    slug = "withdrawal-not-found"
+    title = "No such withdrawal"
+
+
+class WithdrawalDecided(Conflict):
+    """The withdrawal was settled or given back, which stays so."""
+
+    slug = "withdrawal-decided"
+    title = "This withdrawal is decided"
+
+
+class WithdrawalQueueFull(Unavailable):
+    """More withdrawals wait to be booked than the house lets wait, or one waited too long."""
+
+    slug = "withdrawal-queue-full"
+    title = "Too many withdrawals at once"

@@ -23,8 +23,10 @@ from backend.app.routes import (
     health_routes,
     key_routes,
     live_routes,
+    merchant_routes,
     notification_routes,
     passport_routes,
+    pool_routes,
     price_alert_routes,
     price_routes,
     profile_routes,
@@ -32,6 +34,7 @@ from backend.app.routes import (
     rotation_routes,
     user_routes,
     webhook_routes,
+    withdrawal_routes,
 )
 from backend.app.routes.hot_paths import Endpoint, HotPaths, hot_paths
 from backend.app.routes.policy import refuse_undeclared_routes
@@ -61,6 +64,7 @@ _ROUTERS: dict[AppRole, tuple[APIRouter, ...]] = {
         account_routes.router,
         rotation_routes.router,
         profile_routes.router,
+        withdrawal_routes.router,
         notification_routes.router,
         exchange_routes.router,
         auth_routes.router,
@@ -68,6 +72,8 @@ _ROUTERS: dict[AppRole, tuple[APIRouter, ...]] = {
         api_key_routes.router,
         price_alert_routes.router,
         webhook_routes.router,
+        merchant_routes.router,
+        pool_routes.router,
         audit_routes.router,
         key_routes.router,
         price_routes.front_router,

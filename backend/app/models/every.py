@@ -13,18 +13,22 @@ from backend.app.models.channel import ChannelHead, ChannelMessage
 from backend.app.models.credential_check import CredentialCheck
 from backend.app.models.credential_key_version import CredentialKeyVersion
 from backend.app.models.dek import Dek
+from backend.app.models.idempotency_key import IdempotencyKey
 from backend.app.models.instance_key import InstanceKey
 from backend.app.models.kek import Kek
 from backend.app.models.key_rewrap import KeyRewrap
 from backend.app.models.latest_price import LatestPrice
+from backend.app.models.ledger import LedgerAccount, LedgerLine, LedgerMovement
 from backend.app.models.login_throttle import LoginThrottle
 from backend.app.models.market_reference import Asset, ExchangeInfo, Symbol
+from backend.app.models.merchant import Merchant
 from backend.app.models.notification_event import NotificationEvent
 from backend.app.models.price_alert import PriceAlert, PriceNews
 from backend.app.models.refresh_token import RefreshToken
 from backend.app.models.user import User
 from backend.app.models.webhook import Webhook, WebhookDelivery, WebhookSecret
 from backend.app.models.websocket_ticket import WebsocketTicket
+from backend.app.models.withdrawal import Withdrawal
 
 TABLES = (
     User,
@@ -59,6 +63,12 @@ TABLES = (
     Tick,
     Candle,
     CandleBackfill,
+    LedgerAccount,
+    LedgerMovement,
+    LedgerLine,
+    Merchant,
+    Withdrawal,
+    IdempotencyKey,
 )
 METADATA = Base.metadata
 

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from backend.app.database import constraint_of
 from backend.app.enums import Role
-from backend.app.errors import UserExists, UserNotFound
+from backend.app.errors import UserExists, UserNotFound, UserOnTheBooks
 from backend.app.models.user import User
 
 _UNIQUE: Final = frozenset({"uq_users_username", "uq_users_username_lower", "uq_users_email"})
@@ -104,8 +104,17 @@ class UserRepository:
         return await self.change(user_id, {**changes, "auth_version": User.auth_version + 1})
 
     async def delete(self, user_id: int) -> None:
-        """Delete one user and, with the row, everything that hangs on it."""
-        await self._session.execute(delete(User).where(User.id == user_id))
+        """Delete one user and, with the row, everything that hangs on it.
+
+        Raises:
+            UserOnTheBooks: the ledger holds an account of his.
+        """
+        try:
+            await self._session.execute(delete(User).where(User.id == user_id))
+        except exc.IntegrityError as error:
+            if constraint_of(error) != "fk_ledger_accounts_owner_id":
+                raise
+            raise UserOnTheBooks("This user has an account in the ledger. Disable him.") from None
 
     async def lock_active_administrators(self) -> Sequence[int]:
         """Return the ids of the active administrators; nobody can demote one meanwhile."""

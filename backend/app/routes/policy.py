@@ -131,6 +131,7 @@ WATCHING: Final = Public(is_limited=False)
 SIGNED_IN: Final = Policy(*Role)
 READING: Final = Policy(*Role, scope=KeyScope.READ)
 TRADING: Final = Policy(*Role, scope=KeyScope.TRADE)
+WITHDRAWING: Final = Policy(Role.MERCHANT, scope=KeyScope.WITHDRAW)
 MANAGING: Final = Policy(*Role, scope=KeyScope.ADMIN)
 ADMINISTRATION: Final = Policy(Role.ADMIN, scope=KeyScope.ADMIN)
 ADMINISTRATION_IN_SESSION: Final = Policy(Role.ADMIN)
@@ -139,9 +140,11 @@ AUDITING: Final = Policy(Role.AUDITOR, Role.ADMIN, scope=KeyScope.ADMIN)
 # Nobody but a person who signed in.
 CurrentUser = Annotated[Principal, Depends(SIGNED_IN)]
 AdministratorInSession = Annotated[Principal, Depends(ADMINISTRATION_IN_SESSION)]
-# That person, or a key: one that looks, one that acts at exchanges, one that changes what is held.
+# That person, or a key: one that looks, one that acts at exchanges, one that takes money out, one
+# that changes what is held.
 Reader = Annotated[Principal, Depends(READING)]
 Trader = Annotated[Principal, Depends(TRADING)]
+Withdrawer = Annotated[Principal, Depends(WITHDRAWING)]
 Manager = Annotated[Principal, Depends(MANAGING)]
 Administrator = Annotated[Principal, Depends(ADMINISTRATION)]
 AuditReader = Annotated[Principal, Depends(AUDITING)]

@@ -15,14 +15,14 @@ from backend.app.errors import (
 from backend.app.routes.dependencies import ServicesDep
 from backend.app.routes.policy import CurrentUser, Reader
 from backend.app.routes.problems import refusals
-from backend.app.schemas.user_schemas import PasswordChange, ProfileUpdate, UserProfile
+from backend.app.schemas.user_schemas import Me, PasswordChange, ProfileUpdate, UserProfile
 
 router = APIRouter(prefix="/me", tags=["me"])
 
 
 @router.get("", responses=refusals(Unauthenticated))
-async def read_me(user: Reader, services: ServicesDep) -> UserProfile:
-    """Show yourself."""
+async def read_me(user: Reader, services: ServicesDep) -> Me:
+    """Show yourself; a merchant's credit and latest movements too."""
     return await services.profiles.get(user.user_id)
 
 

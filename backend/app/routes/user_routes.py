@@ -13,6 +13,7 @@ from backend.app.errors import (
     Unauthenticated,
     UserExists,
     UserNotFound,
+    UserOnTheBooks,
 )
 from backend.app.routes.dependencies import ServicesDep
 from backend.app.routes.path_ids import RowId
@@ -83,8 +84,8 @@ async def update_user(
 @router.delete(
     "/{user_id}",
     status_code=HTTPStatus.NO_CONTENT,
-    responses=refusals(Unauthenticated, Forbidden, UserNotFound, LastAdministrator),
+    responses=refusals(Unauthenticated, Forbidden, UserNotFound, LastAdministrator, UserOnTheBooks),
 )
 async def delete_user(user_id: RowId, administrator: Administrator, services: ServicesDep) -> None:
-    """Delete somebody, with everything that is theirs."""
+    """Delete somebody, with everything that is theirs. Who has an account in the ledger stays."""
     await services.users.delete(administrator, user_id)

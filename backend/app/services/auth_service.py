@@ -11,9 +11,11 @@ from backend.app.config import AuthSettings
 from backend.app.database import Database
 from backend.app.enums import Role
 from backend.app.errors import LoginDelayed, LoginRefused, RefreshRefused, UserNotFound
+from backend.app.models.merchant import Merchant
 from backend.app.models.user import User
 from backend.app.repositories.audit_repository import AuditRepository
 from backend.app.repositories.auth_session_repository import AuthSessionRepository
+from backend.app.repositories.merchant_repository import MerchantRepository
 from backend.app.repositories.user_repository import UserRepository
 from backend.app.schemas.auth_schemas import LoginRequest, RefreshRequest, TokenPair
 from backend.app.schemas.user_schemas import Registration, UserProfile
@@ -69,7 +71,7 @@ class AuthService:
         self._devices = DeviceCookies(settings.jwt_secret, now)
 
     async def register(self, asked: Registration, client: Client) -> UserProfile:
-        """Enter somebody new as an ordinary user.
+        """Enter somebody new: as a merchant who waits for approval, or as an ordinary user.
 
         Raises:
             AddressThrottled: too many attempts from this address.
@@ -84,12 +86,13 @@ class AuthService:
             user = await UserRepository(session).add(
                 User(
                     username=asked.username,
-                    email=asked.email,
+                    email=asked.email or _no_address(asked.username),
                     hashed_password=hashed,
                     full_name=asked.full_name,
-                    role=Role.USER.value,
+                    role=_role(asked).value,
                 )
             )
+            await self._enter_merchant(session, user.id, asked)
             await self._record(session, Act.USER_CREATED, Outcome.DONE, client, user.id)
         return UserProfile.model_validate(user)
 
@@ -150,6 +153,17 @@ class AuthService:
             await self._record(session, Act.LOGOUT, Outcome.DONE, principal, principal.user_id)
         self._guard.forget_session(principal.session)
 
+    async def _enter_merchant(
+        self, session: AsyncSession, user_id: int, asked: Registration
+    ) -> None:
+        if asked.requested_credit is not None and asked.bank_account is not None:
+            merchant = Merchant(
+                user_id=user_id,
+                requested_credit=asked.requested_credit,
+                bank_account=asked.bank_account.get_secret_value(),
+            )
+            await MerchantRepository(session).add(merchant)
+
     async def _begin_attempt(
         self, session: AsyncSession, username: str, client: Client
     ) -> _Attempt:
@@ -208,3 +222,12 @@ class AuthService:
             object=None if user_id is None else AuditObject("user", user_id, user_id),
         )
         await AuditRepository(session).append([record])
+
+
+def _role(asked: Registration) -> Role:
+    return Role.USER if asked.requested_credit is None else Role.MERCHANT
+
+
+def _no_address(username: str) -> str:
+    # RFC 2606: no mail is ever delivered there, and nobody can register it.
+    return f"{username.lower()}@strongroom.invalid"

@@ -10,7 +10,8 @@ from backend.app.models.user import User
 from backend.app.repositories.audit_repository import AuditRepository
 from backend.app.repositories.auth_session_repository import AuthSessionRepository
 from backend.app.repositories.user_repository import UserRepository
-from backend.app.schemas.user_schemas import PasswordChange, ProfileUpdate, UserProfile
+from backend.app.schemas.user_schemas import Me, PasswordChange, ProfileUpdate, UserProfile
+from backend.app.services.credit.standing import own_standing
 from backend.app.services.guards import Guards
 from backend.app.services.login_throttle import LoginThrottling
 from backend.app.services.password_service import PasswordService, refuse_guessable
@@ -35,10 +36,11 @@ class ProfileService:
         self._throttling = throttling
         self._now = now
 
-    async def get(self, user_id: int) -> UserProfile:
-        """Return one's own entry."""
+    async def get(self, user_id: int) -> Me:
+        """Return one's own entry, and how one stands as a merchant."""
         async with self._database.snapshot() as session:
-            return UserProfile.model_validate(await UserRepository(session).get(user_id))
+            profile = UserProfile.model_validate(await UserRepository(session).get(user_id))
+            return Me(merchant=await own_standing(session, user_id), **dict(profile))
 
     async def update(self, principal: Principal, asked: ProfileUpdate) -> UserProfile:
         """Change one's own e-mail address or full name.

@@ -117,6 +117,7 @@ class UserService:
         Raises:
             UserNotFound: there is none of that id.
             LastAdministrator: nobody could administer the house any more.
+            UserOnTheBooks: the ledger holds an account of his.
         """
         async with self._database.transaction() as session:
             users = UserRepository(session)

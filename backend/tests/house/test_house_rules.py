@@ -30,6 +30,7 @@ MAY_CATCH_EVERYTHING = {
     "middleware/request_context.py",
     "middleware/websocket_context.py",
     "services/audit_service.py",
+    "services/withdrawals/withdrawal_writer.py",
     "workers/runner.py",
 }
 # Where amounts of money pass, a float must not.

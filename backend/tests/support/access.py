@@ -17,6 +17,7 @@ from backend.app.enums import NotificationKind, Role
 from backend.app.main import AppRole
 from backend.app.models.notification_event import NotificationEvent
 from backend.app.repositories.notification_repository import NotificationRepository
+from backend.tests.support import credit
 from backend.tests.support.api_keys import api_key
 from backend.tests.support.people import PASSWORD, Person, person
 
@@ -52,10 +53,11 @@ class Objects:
 
 @dataclass(frozen=True)
 class Case:
-    """A body the route accepts, and what it may answer to one who is allowed."""
+    """A body and headers the route accepts, and what it may answer to one who is allowed."""
 
     body: Callable[[], Mapping[str, Any]] | None = None
     statuses: frozenset[int] = frozenset({200, 201, 204})
+    headers: Callable[[], Mapping[str, str]] = dict
 
 
 async def _user(world: World, _owner: Person) -> int:
@@ -136,6 +138,20 @@ def _hook() -> dict[str, Any]:
     return {"name": "mine", "url": "https://webhook.invalid/"}
 
 
+async def _merchant(world: World, _owner: Person) -> int:
+    administrator = await world.somebody(Role.ADMIN)
+    name = f"merchant{next(_NUMBERS)}"
+    return (await credit.merchant(world.services, administrator, name)).user_id
+
+
+async def _withdrawal(world: World, owner: Person) -> int:
+    administrator = await world.somebody(Role.ADMIN)
+    await credit.apply(world.services, owner)
+    await credit.approve(world.services, administrator, owner)
+    await credit.fund(world.services, administrator, "10.00")
+    return (await credit.withdrawn(world.services, owner, "10.00")).id
+
+
 def _key_pair() -> dict[str, Any]:
     return {
         "exchange_name": "binance",
@@ -147,6 +163,10 @@ def _key_pair() -> dict[str, Any]:
 def _rotation() -> dict[str, Any]:
     pair = _key_pair()
     return {"api_key": pair["api_key"], "api_secret": pair["api_secret"]}
+
+
+def _once() -> dict[str, str]:
+    return {"Idempotency-Key": f"matrix-{next(_NUMBERS)}"}
 
 
 def _new_user() -> dict[str, Any]:
@@ -164,6 +184,8 @@ OBJECTS: Final[Mapping[str, Objects]] = {
     "notification_id": Objects(_notification, owned=True),
     "webhook_id": Objects(_webhook, owned=True),
     "alert_id": Objects(_alert, owned=True),
+    "merchant_id": Objects(_merchant, owned=False),
+    "withdrawal_id": Objects(_withdrawal, owned=True),
     "key_id": Objects(_api_key, owned=True, missing="missing0"),
     "symbol": Objects(_nothing, owned=False, missing="NOPE/NOPE"),
     "code": Objects(_nothing, owned=False, missing="NOPE"),
@@ -193,6 +215,16 @@ CASES: Final[Mapping[str, Case]] = {
     "POST /api/v1/webhooks": Case(_hook),
     "PATCH /api/v1/webhooks/{webhook_id}": Case(lambda: {"name": "new"}),
     "POST /api/v1/webhooks/{webhook_id}/test": Case(statuses=frozenset({202})),
+    # These merchants never asked for credit, and nobody asks for what is not there.
+    "POST /api/v1/withdrawals": Case(lambda: {"amount": "1.00"}, frozenset({409}), _once),
+    "GET /api/v1/me/statement": Case(statuses=_NOTHING_KEPT),
+    "POST /api/v1/admin/approve": Case(
+        lambda: {"merchant_id": MISSING_ID, "credit_limit": "1.00"}, frozenset({404})
+    ),
+    "PATCH /api/v1/admin/merchants/{merchant_id}": Case(lambda: {"credit_limit": "2.00"}),
+    "POST /api/v1/admin/pool": Case(lambda: {"name": f"pool{next(_NUMBERS)}"}),
+    "POST /api/v1/admin/pool/topup": Case(lambda: {"amount": "1.00"}),
+    "POST /api/v1/admin/pool/drawdown": Case(lambda: {"amount": "1.00"}, frozenset({200, 409})),
     "POST /api/v1/api-keys": Case(lambda: {"name": "bot", "scopes": ["read"]}),
     "POST /api/v1/exchange/verify": Case(_key_pair, _ASKED_THE_EXCHANGE),
 }

@@ -1,0 +1,1 @@
+"""Merchants, and the pools behind their credit."""

@@ -1,0 +1,1 @@
+"""The ledger: reading it, and proving it."""

@@ -1,0 +1,1 @@
+"""Drawing on a pool, and what becomes of it."""
