@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from math import ceil
 from typing import Final
@@ -14,6 +15,7 @@ from backend.app.errors import AddressThrottled
 from backend.app.services.shared_windows import SharedWindows
 
 ATTEMPTS_PER_MINUTE: Final = 20
+NETWORKS_REMEMBERED_MAX: Final = 10_000
 _IPV6_NETWORK_BITS: Final = 64
 _ADDRESS_BITS_IPV6: Final = 128
 
@@ -48,6 +50,8 @@ class AddressLimit:
         await self._windows.close()
 
 
+# Asked for every request that nobody signed in for, and parsing one takes a while.
+@lru_cache(maxsize=NETWORKS_REMEMBERED_MAX)
 def network_of(address: str) -> str:
     """Return what counts as one address: an IPv4 address, or an IPv6 /64, which one house has."""
     try:
