@@ -46,6 +46,7 @@ def new_secrets() -> dict[str, str]:
         "JWT_SECRET": secrets.token_urlsafe(48),
         "SANDBOX_SEED": secrets.token_urlsafe(32),
         "INTERNAL_API_KEY": secrets.token_urlsafe(48),
+        "SETTLEMENT_TOKEN": secrets.token_urlsafe(48),
         "POSTGRES_PASSWORD": secrets.token_urlsafe(32),
         "VALKEY_PASSWORD": secrets.token_urlsafe(32),
         "PGADMIN_PASSWORD": secrets.token_urlsafe(24),

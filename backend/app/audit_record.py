@@ -80,6 +80,7 @@ class Act(StrEnum):
     WITHDRAWAL_SETTLED = "withdrawal.settled"
     WITHDRAWAL_UNKNOWN = "withdrawal.unknown"
     WITHDRAWAL_GIVEN_BACK = "withdrawal.given_back"
+    WITHDRAWAL_REQUEUED = "withdrawal.requeued"
     ALARM_MANY_CREDENTIALS = "alarm.many_credentials"
 
 

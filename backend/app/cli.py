@@ -36,6 +36,7 @@ class ServedRole(StrEnum):
     API = "api"
     SANDBOX = "sandbox"
     PRICES = "prices"
+    SETTLEMENT = "settlement"
 
 
 @app.command()

@@ -151,6 +151,14 @@ class WebhookSettings(_Group):
     webhook_allow_loopback: bool = False
 
 
+class SettlementSettings(_Group):
+    """Who pays withdrawals out, what opens its door, and whether callers wait for it."""
+
+    settlement_url: str | None = None
+    settlement_token: SecretStr | None = None
+    async_settlement: bool = False
+
+
 class RateLimitSettings(_Group):
     """How many requests one user, or one address nobody signed in from, may send."""
 
@@ -173,6 +181,7 @@ class ServerSettings(_Group):
     api_port: int = Field(default=8000, ge=0, le=65535)
     sandbox_port: int = Field(default=8200, ge=0, le=65535)
     prices_port: int = Field(default=8100, ge=0, le=65535)
+    settlement_port: int = Field(default=9000, ge=0, le=65535)
     cors_origins: Annotated[list[str], NoDecode] = Field(default_factory=list)
     docs_enabled: bool = True
     body_limit_bytes: int = Field(default=65536, ge=1024, le=1048576)
@@ -197,6 +206,9 @@ class Settings:
     audit: AuditSettings = field(default_factory=lambda: AuditSettings(_env_file=None))
     webhooks: WebhookSettings = field(default_factory=lambda: WebhookSettings(_env_file=None))
     market: MarketSettings = field(default_factory=lambda: MarketSettings(_env_file=None))
+    settlement: SettlementSettings = field(
+        default_factory=lambda: SettlementSettings(_env_file=None)
+    )
 
     @classmethod
     def load(cls, *env_files: Path) -> Self:

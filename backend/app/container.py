@@ -55,6 +55,7 @@ from backend.app.services.request_limit import RequestLimit
 from backend.app.services.rotation_service import RotationService
 from backend.app.services.rotation_upkeep_service import RotationUpkeepService
 from backend.app.services.session_guard import SessionGuard
+from backend.app.services.settlement.settlement_client import SettlementClient
 from backend.app.services.token_service import TokenService
 from backend.app.services.user_service import UserService
 from backend.app.workers.anchor_keeper import AnchorKeeper
@@ -118,7 +119,7 @@ class Container:
             clock=clock,
         )
         self.live.offer_snapshot(PRICES, self.market.board)
-        self.credit = CreditContainer(self.database, clock)
+        self._build_credit()
         self.sockets = LiveService(
             database=self.database,
             hub=self.live,
@@ -301,6 +302,15 @@ class Container:
         if market.price_api_url is not None:
             self._price_api = PriceApiClient(market.price_api_url, market.internal_api_key)
         self.front = FrontService(self.database, self._price_api or self.market.prices)
+
+    def _build_credit(self) -> None:
+        settlement = self.settings.settlement
+        payer = None
+        if settlement.settlement_url is not None:
+            payer = SettlementClient(settlement.settlement_url, settlement.settlement_token)
+        self.credit = CreditContainer(
+            self.database, self.clock, payer, settles_later=settlement.async_settlement
+        )
 
     def _watches(self) -> tuple[CredentialWatch, ...]:
         exchange = self.settings.exchange

@@ -156,6 +156,13 @@ class MerchantState(StrEnum):
     SUSPENDED = "suspended"
 
 
+class SettlementState(StrEnum):
+    """What the bank made of a payout, for good."""
+
+    SETTLED = "settled"
+    REFUSED = "refused"
+
+
 class WithdrawalState(StrEnum):
     """How far a withdrawal has come. A settled or failed one stays so."""
 

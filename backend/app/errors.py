@@ -666,3 +666,31 @@ class WithdrawalQueueFull(Unavailable):
 
     slug = "withdrawal-queue-full"
     title = "Too many withdrawals at once"
+
+
+class PayoutRefused(Unprocessable):
+    """The bank will never pay this out; credit and pool have it back. `reason` is its word."""
+
+    slug = "payout-refused"
+    title = "The bank refuses this payout"
+
+
+class SettlementNotFound(NotFound):
+    """The bank was never told of this withdrawal."""
+
+    slug = "settlement-not-found"
+    title = "No such settlement"
+
+
+class SettlementContradicted(Conflict):
+    """The bank was told something else under this withdrawal's id."""
+
+    slug = "settlement-contradicted"
+    title = "This withdrawal was another one"
+
+
+class SettlementNotGivenUp(Conflict):
+    """The withdrawal is decided, or is being tried anyway."""
+
+    slug = "settlement-not-given-up"
+    title = "This withdrawal waits for nobody"

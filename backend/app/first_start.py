@@ -60,6 +60,7 @@ def _new_secrets() -> dict[str, str]:
         "JWT_SECRET": secrets.token_urlsafe(48),
         "SANDBOX_SEED": secrets.token_urlsafe(32),
         "INTERNAL_API_KEY": secrets.token_urlsafe(48),
+        "SETTLEMENT_TOKEN": secrets.token_urlsafe(48),
     }
 
 

@@ -11,6 +11,7 @@ from backend.app.serving import Served
 _ABOUT: Final = {
     AppRole.API: "the vault; try it at /docs",
     AppRole.PRICES: "prices with their age; try them at /docs",
+    AppRole.SETTLEMENT: "pays withdrawals out; answers the api alone",
     AppRole.SANDBOX: "eight exchanges on this machine; their keys at /control/accounts",
 }
 

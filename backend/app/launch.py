@@ -1,6 +1,7 @@
 """Bringing processes up and down: one role, or all of them on one machine."""
 
 import asyncio
+import secrets
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
@@ -8,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final, TypeVar
 
+from pydantic import SecretStr
 from starlette.types import ASGIApp
 
 from backend.app.config import AuditSettings, Settings, home_directory
@@ -18,13 +20,14 @@ from backend.app.enums import Environment
 from backend.app.errors import ConfigurationError
 from backend.app.first_start import ensure_secrets
 from backend.app.logs import configure_logging
-from backend.app.main import AppRole, create_app
+from backend.app.main import AnyContainer, AppRole, create_app
 from backend.app.migrations import migrate
 from backend.app.prices_container import PricesContainer
 from backend.app.sandbox.app import create_sandbox_app
 from backend.app.services.password_service import new_password
 from backend.app.services.user_service import FIRST_ADMINISTRATOR
 from backend.app.serving import Served, listening, serve
+from backend.app.settlement_container import SettlementContainer
 
 Greeting = Callable[[list[Served], str | None], None]
 
@@ -32,11 +35,12 @@ ANCHOR_FILE: Final = "audit-anchors.jsonl"
 _DATABASE_HOME: Final = "postgres"
 _DOTENV: Final = Path(".env")
 
-_Root = TypeVar("_Root", bound=Container | PricesContainer)
+_Root = TypeVar("_Root", bound=AnyContainer)
 # What each role that has a database is built from. Only `up` serves several from one.
-_ROOTS: Final[Mapping[AppRole, Callable[[Settings, str], Container | PricesContainer]]] = {
+_ROOTS: Final[Mapping[AppRole, Callable[[Settings, str], AnyContainer]]] = {
     AppRole.API: Container,
     AppRole.PRICES: PricesContainer,
+    AppRole.SETTLEMENT: SettlementContainer,
 }
 
 
@@ -52,8 +56,9 @@ async def run_everything(greet: Greeting) -> int:
         # Ports first: a taken one is told before a database is started.
         api = stack.enter_context(_port(settings, AppRole.API))
         prices = stack.enter_context(_port(settings, AppRole.PRICES))
+        settlement = stack.enter_context(_port(settings, AppRole.SETTLEMENT))
         served = []
-        settings = _with_anchors_in(settings, home)
+        settings = _with_settlement_at(_with_anchors_in(settings, home), settlement)
         if settings.exchange.exchange_mode is Environment.SANDBOX:
             sandbox = stack.enter_context(_port(settings, AppRole.SANDBOX))
             settings = _with_sandbox_at(settings, sandbox)
@@ -62,11 +67,15 @@ async def run_everything(greet: Greeting) -> int:
         await asyncio.to_thread(migrate, url)
         container = Container(settings, url, keeps_market=True)
         await stack.enter_async_context(_running(container))
+        settling = SettlementContainer(settings, url)
+        await stack.enter_async_context(_running(settling))
         password = await _first_password(container)
         served[:0] = [
             Served(role, create_app(role, container), listener)
             for role, listener in ((AppRole.API, api), (AppRole.PRICES, prices))
         ]
+        settlement_app = create_app(AppRole.SETTLEMENT, settling)
+        served.insert(2, Served(AppRole.SETTLEMENT, settlement_app, settlement))
         await serve(
             served,
             settings.server,
@@ -187,6 +196,7 @@ def _port(settings: Settings, role: AppRole) -> AbstractContextManager[socket.so
         AppRole.API: (settings.server.api_port, "API_PORT"),
         AppRole.SANDBOX: (settings.server.sandbox_port, "SANDBOX_PORT"),
         AppRole.PRICES: (settings.server.prices_port, "PRICES_PORT"),
+        AppRole.SETTLEMENT: (settings.server.settlement_port, "SETTLEMENT_PORT"),
     }
     return listening(settings.server.bind_host, *ports[role])
 
@@ -195,6 +205,14 @@ def _with_sandbox_at(settings: Settings, listener: socket.socket) -> Settings:
     """Point exchange traffic at the sandbox of this very process, whatever port it got."""
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     return replace(settings, exchange=settings.exchange.model_copy(update={"sandbox_url": url}))
+
+
+def _with_settlement_at(settings: Settings, listener: socket.socket) -> Settings:
+    """Pay out through the settlement of this very process, unless told of another."""
+    token = settings.settlement.settlement_token or SecretStr(secrets.token_urlsafe(48))
+    url = settings.settlement.settlement_url or f"http://127.0.0.1:{listener.getsockname()[1]}"
+    told = {"settlement_url": url, "settlement_token": token}
+    return replace(settings, settlement=settings.settlement.model_copy(update=told))
 
 
 def _with_anchors_in(settings: Settings, home: Path) -> Settings:

@@ -7,6 +7,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
 from backend.app.container import Container
+from backend.app.enums import Environment
 from backend.app.middleware.body_limit import BodyLimit
 from backend.app.middleware.request_context import RequestContext
 from backend.app.middleware.websocket_context import WebsocketContext
@@ -18,6 +19,7 @@ from backend.app.routes import (
     auth_routes,
     candle_routes,
     credential_routes,
+    dead_settlement_routes,
     docs_routes,
     exchange_routes,
     health_routes,
@@ -32,6 +34,7 @@ from backend.app.routes import (
     profile_routes,
     reference_routes,
     rotation_routes,
+    settlement_routes,
     user_routes,
     webhook_routes,
     withdrawal_routes,
@@ -39,6 +42,10 @@ from backend.app.routes import (
 from backend.app.routes.hot_paths import Endpoint, HotPaths, hot_paths
 from backend.app.routes.policy import refuse_undeclared_routes
 from backend.app.routes.problems import install_problem_handlers
+from backend.app.sandbox.settlement_faults import SettlementFaultDeck, SettlementFaults
+from backend.app.settlement_container import SettlementContainer
+
+AnyContainer = Container | PricesContainer | SettlementContainer
 
 
 class AppRole(StrEnum):
@@ -47,12 +54,14 @@ class AppRole(StrEnum):
     API = "api"
     SANDBOX = "sandbox"
     PRICES = "prices"
+    SETTLEMENT = "settlement"
 
 
-_PREFIX = {AppRole.API: "/api/v1", AppRole.PRICES: ""}
+_PREFIX = {AppRole.API: "/api/v1", AppRole.PRICES: "", AppRole.SETTLEMENT: ""}
 _SUMMARY = {
     AppRole.API: "Exchange keys: sealed, verified, never shown again.",
     AppRole.PRICES: "Prices as exchanges told them, with their age; never made up.",
+    AppRole.SETTLEMENT: "Pays withdrawals out, each once; answers the core alone.",
 }
 # What everybody may know of the markets, from either role.
 _MARKET = (price_routes.router, reference_routes.router, candle_routes.router)
@@ -74,6 +83,7 @@ _ROUTERS: dict[AppRole, tuple[APIRouter, ...]] = {
         webhook_routes.router,
         merchant_routes.router,
         pool_routes.router,
+        dead_settlement_routes.router,
         audit_routes.router,
         key_routes.router,
         price_routes.front_router,
@@ -81,22 +91,25 @@ _ROUTERS: dict[AppRole, tuple[APIRouter, ...]] = {
         live_routes.router,
     ),
     AppRole.PRICES: (price_routes.internal_router, *_MARKET),
+    AppRole.SETTLEMENT: (settlement_routes.router,),
 }
 
 # Answered without FastAPI's detour (bench/credentials_list.py, bench/prices.py).
 _HOT: dict[AppRole, tuple[Endpoint, ...]] = {
     AppRole.API: (credential_routes.list_credentials, price_routes.list_prices),
     AppRole.PRICES: (price_routes.list_prices,),
+    AppRole.SETTLEMENT: (),
 }
 
 
-def create_app(role: AppRole, container: Container | PricesContainer) -> FastAPI:
+def create_app(role: AppRole, container: AnyContainer) -> FastAPI:
     """Return the app of one role on the services of `container`.
 
     Raises:
         ConfigurationError: a route declares no policy, or two.
     """
     settings = container.settings.server
+    is_rehearsal = container.settings.exchange.exchange_mode is Environment.SANDBOX
     app = FastAPI(
         title="Strongroom",
         summary=_SUMMARY[role],
@@ -127,5 +140,7 @@ def create_app(role: AppRole, container: Container | PricesContainer) -> FastAPI
             allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
             allow_headers=["Authorization", "Content-Type", "Idempotency-Key"],
         )
+    if role is AppRole.SETTLEMENT and is_rehearsal:
+        app.add_middleware(SettlementFaults, deck=SettlementFaultDeck())
     refuse_undeclared_routes(app)
     return app

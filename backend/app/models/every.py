@@ -25,6 +25,7 @@ from backend.app.models.merchant import Merchant
 from backend.app.models.notification_event import NotificationEvent
 from backend.app.models.price_alert import PriceAlert, PriceNews
 from backend.app.models.refresh_token import RefreshToken
+from backend.app.models.settlement import Settlement
 from backend.app.models.user import User
 from backend.app.models.webhook import Webhook, WebhookDelivery, WebhookSecret
 from backend.app.models.websocket_ticket import WebsocketTicket
@@ -69,6 +70,7 @@ TABLES = (
     Merchant,
     Withdrawal,
     IdempotencyKey,
+    Settlement,
 )
 METADATA = Base.metadata
 

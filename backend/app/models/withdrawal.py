@@ -3,7 +3,7 @@
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import BigInteger, CheckConstraint, Identity, Index, String, text
+from sqlalchemy import BigInteger, CheckConstraint, Identity, Index, SmallInteger, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from backend.app.enums import WithdrawalState
@@ -16,6 +16,9 @@ _STATES = ", ".join(f"'{state.value}'" for state in WithdrawalState)
 class Withdrawal(Base):
     """One withdrawal. `movement_id` is what took it from the pool.
 
+    While it is open, `next_try_at` says when it is tried to be paid out, or until when somebody
+    has taken that on; without one it waits for a person.
+
     No foreign keys, as in `LedgerLine`: the account keeps its owner from being deleted, and
     `strongroom ledger prove` compares every withdrawal with its movement.
     """
@@ -25,10 +28,10 @@ class Withdrawal(Base):
         CheckConstraint(f"state IN ({_STATES})", name="state"),
         CheckConstraint("amount > 0 AND amount <> 'NaN'", name="amount"),
         Index("ix_withdrawals_user_id_id", "user_id", "id"),
-        # The queue of whoever settles: settled ones, which are nearly all, are not in it.
+        # The queue of whoever pays out: decided ones, which are nearly all, are not in it.
         Index(
-            "ix_withdrawals_open",
-            "state",
+            "ix_withdrawals_due",
+            "next_try_at",
             "id",
             postgresql_where=text("state IN ('requested', 'settling', 'unknown')"),
         ),
@@ -44,3 +47,5 @@ class Withdrawal(Base):
     reason: Mapped[str | None] = mapped_column(String(30))
     requested_at: Mapped[datetime]
     changed_at: Mapped[datetime]
+    tries: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
+    next_try_at: Mapped[datetime | None]

@@ -58,9 +58,11 @@ WITH booked AS (
     SELECT movement_id, 'withdrawal', id, $1 FROM booked
 ), drawn AS (
     INSERT INTO withdrawals (
-        id, user_id, account_id, pool_id, movement_id, amount, state, requested_at, changed_at
+        id, user_id, account_id, pool_id, movement_id, amount, state, requested_at, changed_at,
+        next_try_at
     )
-    SELECT id, user_id, account_id, pool_id, movement_id, amount, 'requested', $1, $1 FROM booked
+    SELECT id, user_id, account_id, pool_id, movement_id, amount, 'requested', $1, $1, $1
+    FROM booked
 )
 INSERT INTO ledger_lines (movement_id, account_id, amount)
 SELECT movement_id, account_id, amount FROM booked

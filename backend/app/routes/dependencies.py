@@ -8,6 +8,7 @@ from starlette.requests import HTTPConnection
 from backend.app.container import Container
 from backend.app.market_container import MarketContainer
 from backend.app.services.health_service import HealthService
+from backend.app.settlement_container import SettlementContainer
 
 
 def services_of(request: HTTPConnection) -> Container:
@@ -30,6 +31,11 @@ async def _market(request: HTTPConnection) -> MarketContainer:
     return market_of(request)
 
 
+async def _settlement(request: HTTPConnection) -> SettlementContainer:
+    settlement: SettlementContainer = request.app.state.container
+    return settlement
+
+
 async def _health(request: HTTPConnection) -> HealthService:
     health: HealthService = request.app.state.container.health
     return health
@@ -38,4 +44,5 @@ async def _health(request: HTTPConnection) -> HealthService:
 ServicesDep = Annotated[Container, Depends(_services)]
 # Of every role that has a database; the services of the vault are the API's alone.
 MarketDep = Annotated[MarketContainer, Depends(_market)]
+SettlementDep = Annotated[SettlementContainer, Depends(_settlement)]
 HealthDep = Annotated[HealthService, Depends(_health)]

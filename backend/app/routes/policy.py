@@ -24,8 +24,11 @@ from backend.app.market_container import MarketContainer
 from backend.app.services.principal import Principal
 from backend.app.services.request_limit import ALLOWANCE
 from backend.app.services.request_signature import Asked
+from backend.app.services.settlement.token_door import TOKEN_HEADER
+from backend.app.settlement_container import SettlementContainer
 
 _KEY_IN_AUTHORIZATION: Final = "bearer srk_"
+_TOKEN_HEADER_SENT: Final = TOKEN_HEADER.lower().encode()
 _SCHEME_LENGTH: Final = len("bearer ")
 
 
@@ -122,10 +125,28 @@ class InternalKey(SecurityBase):
         market.internal_door.admit(_header(connection.scope, b"x-internal-key"))
 
 
-AnyPolicy = Public | Policy | InternalKey
+class SettlementToken(SecurityBase):
+    """Only the core may ask: whoever knows a token of the settlement."""
+
+    scheme_name = "settlement"
+    model = APIKey.model_validate({"in": APIKeyIn.header, "name": TOKEN_HEADER})
+
+    async def __call__(self, connection: HTTPConnection) -> None:
+        """Let pass whoever shows a token.
+
+        Raises:
+            Unauthenticated: none is shown.
+            InternalKeyRefused: it is another one.
+        """
+        services: SettlementContainer = connection.scope["app"].state.container
+        services.settlement_door.admit(_header(connection.scope, _TOKEN_HEADER_SENT))
+
+
+AnyPolicy = Public | Policy | InternalKey | SettlementToken
 
 PUBLIC: Final = Public()
 INTERNAL: Final = InternalKey()
+SETTLING: Final = SettlementToken()
 # Load balancers ask often, from one address, and must be answered.
 WATCHING: Final = Public(is_limited=False)
 SIGNED_IN: Final = Policy(*Role)

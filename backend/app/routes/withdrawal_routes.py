@@ -1,6 +1,7 @@
 """Withdrawals of merchants."""
 
 from http import HTTPStatus
+from typing import Any, Final
 
 from fastapi import APIRouter, Response
 
@@ -12,6 +13,7 @@ from backend.app.errors import (
     IdempotencyKeyMissing,
     IdempotencyKeyReused,
     MerchantNotActive,
+    PayoutRefused,
     PoolShort,
     Unauthenticated,
     WithdrawalNotFound,
@@ -31,18 +33,25 @@ from backend.app.schemas.withdrawal_schemas import (
 
 router = APIRouter(prefix="/withdrawals", tags=["withdrawals"])
 
+_ENDS: Final[dict[int | str, dict[str, Any]]] = {
+    HTTPStatus.CREATED.value: {"description": "Paid out"},
+    HTTPStatus.ACCEPTED.value: {"model": WithdrawalShown, "description": "Booked; see `state`"},
+}
+
 
 @router.post(
     "",
     status_code=HTTPStatus.CREATED,
     response_model=WithdrawalShown,
-    responses=refusals(
+    responses=_ENDS
+    | refusals(
         IdempotencyKeyMissing,
         Unauthenticated,
         Forbidden,
         MerchantNotActive,
         CreditExceeded,
         PoolShort,
+        PayoutRefused,
         IdempotencyInProgress,
         IdempotencyKeyReused,
         WithdrawalQueueFull,
@@ -52,7 +61,10 @@ router = APIRouter(prefix="/withdrawals", tags=["withdrawals"])
 async def withdraw(
     user: Withdrawer, asked: WithdrawalRequest, key: IdempotencyKey, services: ServicesDep
 ) -> Response:
-    """Draw on your credit. The same `Idempotency-Key` is answered the same, and counts once."""
+    """Draw on your credit: 201 if it is paid out, 202 if it is booked and under way.
+
+    The same `Idempotency-Key` is answered the same, and counts once.
+    """
     return answered(await services.credit.withdrawals.withdraw(user, asked, key))
 
 

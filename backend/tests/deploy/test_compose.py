@@ -26,10 +26,16 @@ from backend.tests.support.deployment import ROOT, compose, example_variables
 
 FILES = ("docker-compose.yml", "docker-compose.scale.yml")
 INTERPOLATION = re.compile(r"(?<!\$)\$\{(?P<name>[A-Z_]+)(?P<rule>:[-?])?(?P<rest>[^}]*)\}")
-SECRET = re.compile(r"PASSWORD|SECRET|_KEY|SEED")
+SECRET = re.compile(r"PASSWORD|SECRET|_KEY|SEED|_TOKEN")
 NO_RETRY = Retry(NoBackoff(), 0)
 # Compose has them, or the sandbox alone has use for them.
-NOT_FOR_THE_BACKEND = {"API_PORT", "SANDBOX_PORT", "SANDBOX_SEED", "PRICES_PORT"}
+NOT_FOR_THE_BACKEND = {
+    "API_PORT",
+    "SANDBOX_PORT",
+    "SANDBOX_SEED",
+    "PRICES_PORT",
+    "SETTLEMENT_PORT",
+}
 # The price role reads these groups and must not be able to read any other's secret.
 FOR_PRICES = (DatabaseSettings, MarketSettings, RateLimitSettings, ServerSettings)
 # The entrypoint, uvicorn and boto3 read these.
@@ -125,8 +131,18 @@ def test_the_price_api_gets_its_settings_and_no_key_of_the_vault() -> None:
     settings = {name.upper() for group in FOR_PRICES for name in group.model_fields}
     passed = compose()["services"]["prices"]["environment"].keys()
 
-    own = settings - {"API_PORT", "SANDBOX_PORT", "PRICES_PORT", "PRICE_API_URL"}
+    own = settings - {"API_PORT", "SANDBOX_PORT", "PRICES_PORT", "SETTLEMENT_PORT", "PRICE_API_URL"}
     assert passed - NOT_SETTINGS == own | {"ROLE", "REDIS_URL", "EXCHANGE_MODE", "SANDBOX_URL"}
+
+
+def test_the_settlement_gets_its_token_and_no_key_of_the_vault() -> None:
+    settings = {
+        name.upper() for group in (DatabaseSettings, ServerSettings) for name in group.model_fields
+    }
+    passed = compose()["services"]["settlement"]["environment"].keys()
+
+    own = {name for name in settings if not name.endswith("_PORT")}
+    assert passed - NOT_SETTINGS == own | {"ROLE", "SETTLEMENT_TOKEN", "EXCHANGE_MODE"}
 
 
 def test_the_addresses_carry_the_passwords_of_the_services_they_name() -> None:
@@ -159,6 +175,7 @@ def test_the_optional_services_start_only_when_asked_for() -> None:
         "valkey": None,
         "backend": None,
         "prices": None,
+        "settlement": None,
         "sandbox": ["sandbox"],
         "pgadmin": ["pgadmin"],
     }

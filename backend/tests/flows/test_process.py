@@ -25,7 +25,7 @@ SECONDS_MAX = 60
 
 def environment(home: Path, **variables: str) -> dict[str, str]:
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    names = ("API_PORT", "SANDBOX_PORT", "PRICES_PORT")
+    names = ("API_PORT", "SANDBOX_PORT", "PRICES_PORT", "SETTLEMENT_PORT")
     ports = {name: str(free_port()) for name in names}
     return {**kept, **ports, "STRONGROOM_HOME": str(home / "kept"), **variables}
 

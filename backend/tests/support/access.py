@@ -152,6 +152,15 @@ async def _withdrawal(world: World, owner: Person) -> int:
     return (await credit.withdrawn(world.services, owner, "10.00")).id
 
 
+async def _dead(world: World, _owner: Person) -> int:
+    merchant = await world.somebody(Role.MERCHANT)
+    withdrawal_id = await _withdrawal(world, merchant)
+    async with world.services.database.transaction() as session:
+        given_up = text("UPDATE withdrawals SET next_try_at = NULL WHERE id = :id")
+        await session.execute(given_up, {"id": withdrawal_id})
+    return withdrawal_id
+
+
 def _key_pair() -> dict[str, Any]:
     return {
         "exchange_name": "binance",
@@ -186,6 +195,7 @@ OBJECTS: Final[Mapping[str, Objects]] = {
     "alert_id": Objects(_alert, owned=True),
     "merchant_id": Objects(_merchant, owned=False),
     "withdrawal_id": Objects(_withdrawal, owned=True),
+    "dead_id": Objects(_dead, owned=False),
     "key_id": Objects(_api_key, owned=True, missing="missing0"),
     "symbol": Objects(_nothing, owned=False, missing="NOPE/NOPE"),
     "code": Objects(_nothing, owned=False, missing="NOPE"),

@@ -52,6 +52,8 @@ class WithdrawalAsked:
 class Decided:
     """What is to be written for a batch, and what each caller is told once it is committed."""
 
+    # What a booking is answered with until it is known how it ends.
+    booked_status: HTTPStatus = HTTPStatus.CREATED
     # None: the key came with something else before.
     outcomes: list[Answer | None] = field(default_factory=list)
     bookings: list[Booking] = field(default_factory=list)
@@ -60,13 +62,18 @@ class Decided:
 
 
 def decide(
-    batch: Sequence[WithdrawalAsked], standing: Standing, at: datetime, *, again: bool = False
+    batch: Sequence[WithdrawalAsked],
+    standing: Standing,
+    at: datetime,
+    *,
+    again: bool = False,
+    booked_status: HTTPStatus = HTTPStatus.CREATED,
 ) -> Decided:
     """Return what becomes of a batch.
 
     A batch that is tried `again` may find the answers of its own first try, which are no replays.
     """
-    decided = Decided()
+    decided = Decided(booked_status)
     purse = _Purse(standing)
     for asked in batch:
         kept = standing.kept.get(asked.scope)
@@ -136,7 +143,7 @@ def _decide_one(asked: WithdrawalAsked, purse: _Purse, decided: Decided, at: dat
         record = _record(principal, Outcome.DENIED, thing, at, refusal.slug)
     else:
         decided.bookings.append(booking)
-        answer = Answer.of(_shown(booking, at), HTTPStatus.CREATED)
+        answer = Answer.of(_shown(booking, at), decided.booked_status)
         thing = AuditObject("withdrawal", booking.id, principal.user_id)
         record = _record(principal, Outcome.DONE, thing, at)
     decided.answers.append(KeptLine(*asked.scope, asked.fingerprint, answer.status, answer.body))

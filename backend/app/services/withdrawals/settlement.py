@@ -5,13 +5,22 @@ who settles may also look. What became of a withdrawal comes back through `Settl
 """
 
 from collections.abc import Sequence
+from http import HTTPStatus
 from typing import Protocol
 
 import asyncpg
 
+from backend.app.services.idempotency.keyed import Answer
+from backend.app.services.withdrawals.decision import WithdrawalAsked
+
 
 class Settlement(Protocol):
-    """Whoever pays withdrawals out."""
+    """Whoever pays withdrawals out.
+
+    `booked_status` is what a booking is answered with: 202 where that is not the end of it.
+    """
+
+    booked_status: HTTPStatus
 
     async def enqueue(self, connection: asyncpg.Connection, withdrawal_ids: Sequence[int]) -> None:
         """Queue withdrawals in the transaction that books them, without the network.
@@ -24,12 +33,26 @@ class Settlement(Protocol):
         """Take notice of withdrawals that are committed. Returns at once and raises nothing."""
         ...
 
+    async def concluded(self, asked: WithdrawalAsked, answer: Answer) -> Answer:
+        """Return what a caller is told of his withdrawal, having waited for its end or not.
+
+        Raises:
+            IdempotencyInProgress: the same request is being paid out.
+        """
+        ...
+
 
 class NoSettlement:
     """Nobody pays out yet: withdrawals stay `requested`, on the books and in the queue."""
+
+    booked_status = HTTPStatus.CREATED
 
     async def enqueue(self, connection: asyncpg.Connection, withdrawal_ids: Sequence[int]) -> None:
         """Leave them where they are: the rows are the queue."""
 
     def booked(self, withdrawal_ids: Sequence[int]) -> None:
         """Wake nobody."""
+
+    async def concluded(self, asked: WithdrawalAsked, answer: Answer) -> Answer:
+        """Return what was answered when it was booked."""
+        return answer

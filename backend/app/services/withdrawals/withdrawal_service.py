@@ -11,15 +11,19 @@ from backend.app.schemas.withdrawal_schemas import (
 from backend.app.services.idempotency.keyed import Answer, fingerprint
 from backend.app.services.principal import Principal
 from backend.app.services.withdrawals.decision import WithdrawalAsked
+from backend.app.services.withdrawals.settlement import Settlement
 from backend.app.services.withdrawals.withdrawal_writer import WithdrawalWriter
 
 
 class WithdrawalService:
     """The use cases of drawing on one's credit."""
 
-    def __init__(self, database: Database, writer: WithdrawalWriter) -> None:
+    def __init__(
+        self, database: Database, writer: WithdrawalWriter, settlement: Settlement
+    ) -> None:
         self._database = database
         self._writer = writer
+        self._settlement = settlement
 
     async def withdraw(
         self, principal: Principal, asked: WithdrawalRequest, key: str | None
@@ -36,7 +40,7 @@ class WithdrawalService:
         if key is None:
             raise IdempotencyKeyMissing("Send a header Idempotency-Key, a new one per withdrawal.")
         waiting = WithdrawalAsked(principal, key, fingerprint(asked), asked.amount)
-        return await self._writer.book(waiting)
+        return await self._settlement.concluded(waiting, await self._writer.book(waiting))
 
     async def get(self, owner_id: int, withdrawal_id: int) -> WithdrawalShown:
         """Return one of one's own withdrawals.

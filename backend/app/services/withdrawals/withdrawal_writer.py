@@ -147,7 +147,8 @@ class WithdrawalWriter:
         async with asyncio.timeout(BATCH_SECONDS_MAX), self._book.opened() as book:
             standing = await book.read([each.scope for each in asked])
             at = self._now()
-            decided = decide(asked, standing, at, again=again)
+            status = self._settlement.booked_status
+            decided = decide(asked, standing, at, again=again, booked_status=status)
             booked = [booking.id for booking in decided.bookings]
             if booked:
                 await self._settlement.enqueue(book.connection, booked)
