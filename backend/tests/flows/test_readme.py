@@ -31,11 +31,12 @@ def environment(home: Path) -> dict[str, str]:
     return {**kept, "PATH": path, "STRONGROOM_HOME": str(home), "COLUMNS": "100"}
 
 
-def run(command: str, home: Path) -> "subprocess.CompletedProcess[str]":
+def run(command: str, home: Path, typed: str = "") -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         ["bash", "-euo", "pipefail", "-c", command],
         cwd=ROOT,
         env=environment(home),
+        input=typed,
         capture_output=True,
         text=True,
         timeout=COMMAND_SECONDS_MAX,
@@ -116,6 +117,22 @@ def test_the_requests_by_hand_do_what_the_readme_says(running: list[str], home: 
     assert [price["symbol"] for price in every["prices"]] == ["BTC/USDT", "ETH/BTC", "ETH/USDT"]
     assert (bitcoin["symbol"], bitcoin["source"]) == ("BTC/USDT", "binance")
     assert (mine["user"]["username"], mine["prices_available"]) == ("alice", True)
+
+
+def test_a_merchant_draws_on_credit_once_and_is_paid(running: list[str], home: Path) -> None:
+    session = next(block for block in BLOCKS if "requested_credit" in block)
+    password = re.search(r"^  admin  (\S{16,})$", "".join(running), re.MULTILINE)
+    assert password is not None
+
+    ran = run(session, home, typed=f"{password[1]}\n")
+
+    assert ran.returncode == 0, ran.stderr
+    approved, topped_up, drawn, drawn_again, me = decoded(ran.stdout)
+    assert (approved["state"], approved["credit_limit"]) == ("active", "500.00")
+    assert topped_up["available_amount"] == "10000.00"
+    assert (drawn["state"], drawn["amount"]) == ("settled", "250.00")
+    assert drawn_again == drawn
+    assert (me["merchant"]["utilised"], me["merchant"]["available"]) == ("250.00", "250.00")
 
 
 def test_the_test_command_is_the_one_that_ci_runs() -> None:
