@@ -9,6 +9,7 @@ is what one would write without thinking: one transaction per event through the 
 import asyncio
 import json
 import os
+import secrets
 import sys
 import tempfile
 import time
@@ -19,24 +20,32 @@ from hashlib import sha256
 from pathlib import Path
 from statistics import median
 
+from pydantic import SecretStr
+from sqlalchemy import text
 from uvicorn.loops.auto import auto_loop_factory
 
 from backend.app.audit_chain import GENESIS, extend, verify_chain
 from backend.app.audit_record import Act, Actor, ActorType, AuditRecord, Caller, Outcome
 from backend.app.config import DatabaseSettings
+from backend.app.container import Container
 from backend.app.database import Database
 from backend.app.embedded import EmbeddedPostgres
 from backend.app.repositories.audit_appender import AuditAppender
 from backend.app.repositories.audit_repository import AuditRepository
+from backend.app.schemas.credential_schemas import CredentialCreate
 from backend.app.services.audit_service import AuditService
 from backend.app.services.audit_verification import AuditVerification
 from backend.tests.support.databases import copy_of, make_template
+from backend.tests.support.fake_connector import FakeConnector
+from backend.tests.support.people import person
+from backend.tests.support.settings import settings_for_tests
 
 _WAITERS = 64
 _ROUNDS = 3
 _GROUPED_EACH = 400
 _REFERENCE_EACH = 6
 _ALONE = 300
+_BINDS = 90
 _GAIN_GOAL = 10.0
 _PER_SECOND_GOAL = 20_000
 _P50_MS_GOAL = 2.0
@@ -176,8 +185,46 @@ async def _proof(database: Database) -> None:
     )  # fmt: skip
 
 
+async def _bind(url: str) -> None:
+    """Show what the audit row adds to a bind: the same transaction with it and without it."""
+    services = Container(settings_for_tests(), url, connector=FakeConnector())
+    await services.open()
+    alice = await person(services, "alice")
+    row = AuditRecord(
+        act=Act.CREDENTIAL_CREATED,
+        outcome=Outcome.ALLOWED,
+        caller=alice.caller,
+        at=services.clock(),
+    )
+
+    async def bind() -> None:
+        asked = CredentialCreate(
+            exchange_name="binance",
+            api_key=secrets.token_hex(32),
+            api_secret=SecretStr(secrets.token_hex(32)),
+        )
+        await services.credentials.create(alice.user_id, asked, alice.caller)
+
+    async def transaction(*rows: AuditRecord) -> None:
+        async with services.database.transaction() as session:
+            await session.execute(text("UPDATE users SET updated_at = now()"))
+            if rows:
+                await AuditRepository(session).append(rows)
+
+    waits: dict[str, list[float]] = {"bind": [], "with": [], "without": []}
+    for _ in range(_BINDS):
+        await _timed(bind, 1, waits["bind"])
+        await _timed(lambda: transaction(row), 1, waits["with"])
+        await _timed(transaction, 1, waits["without"])
+    whole, added = median(waits["bind"]), median(waits["with"]) - median(waits["without"])
+    print(f"{'a bind, ms; its audit row':<36} {whole:>10.2f} {added:>10.2f} {added / whole:>7.2f}x")
+    await services.stop()
+
+
 async def _measure(server_url: str) -> None:
     template = await make_template(server_url)
+    async with copy_of(server_url, template) as url:
+        await _bind(url)
     async with copy_of(server_url, template) as url:
         database = Database(url, DatabaseSettings(_env_file=None))
         await _records(database)
