@@ -94,36 +94,35 @@ class Load:
     settlement: Process
     people: list[Person]
     dice: random.Random
+    client: httpx2.AsyncClient
     told: dict[str, list[tuple[int, bytes]]] = field(default_factory=dict)
 
     async def misbehave(self, *rules: dict[str, Any]) -> None:
         """Put a fault deck in play; a process that is started again has none."""
-        async with httpx2.AsyncClient() as client:
-            deck = {"seed": self.dice.randrange(1000), "rules": rules}
-            answer = await client.post(f"{self.settlement.url}/control/faults", json=deck)
+        deck = {"seed": self.dice.randrange(1000), "rules": rules}
+        answer = await self.client.post(f"{self.settlement.url}/control/faults", json=deck)
         assert answer.status_code == 200, answer.text
 
     async def withdraw(self, number: int) -> None:
         """Withdraw, asking again under the same key until there is an answer for good."""
         key = f"load-{number}"
         somebody = self.people[number % len(self.people)]
-        async with httpx2.AsyncClient(timeout=_ASK_SECONDS_MAX) as client:
-            while True:
-                api = self.dice.choice(self.apis)
-                try:
-                    answer = await client.post(
-                        f"{api.url}/api/v1/withdrawals",
-                        json={"amount": f"{1 + number % 7}.{number % 100:02d}"},
-                        headers={**somebody.headers, "Idempotency-Key": key},
-                    )
-                except httpx2.HTTPError:
-                    await asyncio.sleep(0.1)
-                    continue
-                if answer.status_code in {201, 202, 422}:
-                    self.told.setdefault(key, []).append((answer.status_code, answer.content))
-                    return
-                assert answer.status_code in {409, 503}, answer.text
+        while True:
+            api = self.dice.choice(self.apis)
+            try:
+                answer = await self.client.post(
+                    f"{api.url}/api/v1/withdrawals",
+                    json={"amount": f"{1 + number % 7}.{number % 100:02d}"},
+                    headers={**somebody.headers, "Idempotency-Key": key},
+                )
+            except httpx2.HTTPError:
                 await asyncio.sleep(0.1)
+                continue
+            if answer.status_code in {201, 202, 422}:
+                self.told.setdefault(key, []).append((answer.status_code, answer.content))
+                return
+            assert answer.status_code in {409, 503}, answer.text
+            await asyncio.sleep(0.1)
 
     async def kill_one(self) -> None:
         """Kill a process at a random moment, and start it again."""
@@ -206,7 +205,9 @@ async def load(
         root = await person(services, "root", Role.ADMIN)
         await fund(services, root, "100000.00")
         people = [await merchant(services, root, f"m{n}", "10000.00") for n in range(10)]
-        yield Load(services, roles, settlement, people, random.Random(seed))
+        # One for all: each makes a trust store, which takes the loop's time.
+        async with httpx2.AsyncClient(timeout=_ASK_SECONDS_MAX) as client:
+            yield Load(services, roles, settlement, people, random.Random(seed), client)
     finally:
         for role in (settlement, *roles):
             await role.kill()
