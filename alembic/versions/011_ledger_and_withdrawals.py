@@ -13,9 +13,13 @@ down_revision = "010"
 _AMOUNT = sa.Numeric(38, 18)
 _TIME = sa.DateTime(timezone=True)
 
-# One look at all lines of a statement. Balances follow from lines here and nowhere else.
+# One look at all lines of a statement. Balances follow from lines here and nowhere else. The plans
+# are made once a session, perhaps while the tables are empty, and must stay good when they are not:
+# so rows are found by their keys, always.
 _BOOK = """
-CREATE FUNCTION book_ledger_lines() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION book_ledger_lines() RETURNS trigger LANGUAGE plpgsql
+SET enable_seqscan = off SET enable_hashjoin = off
+SET enable_mergejoin = off SET enable_material = off AS $$
 BEGIN
     IF EXISTS (
         SELECT FROM new_lines AS line

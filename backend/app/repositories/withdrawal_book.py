@@ -21,6 +21,11 @@ from backend.app.repositories.audit_appender import append_within
 ROUTE: Final = "withdrawals"
 _RETRY_AFTER_SECONDS: Final = 2
 
+# Plans made while the tables were small must stay good when they are not: rows by their keys.
+_BY_KEYS: Final = """
+SET enable_seqscan = off; SET enable_hashjoin = off;
+SET enable_mergejoin = off; SET enable_material = off; SET plan_cache_mode = force_generic_plan
+"""
 # A merchant's pool never changes, so it can be read before anything is held.
 _HOLD_POOLS: Final = """
 SELECT id, balance FROM ledger_accounts
@@ -34,9 +39,10 @@ WHERE m.user_id = ANY ($1::bigint[])
 """
 _KEPT: Final = f"""
 SELECT kept.user_id, kept.key, kept.fingerprint, kept.status, kept.body
-FROM unnest($1::bigint[], $2::text[]) AS asked (user_id, key)
-JOIN idempotency_keys AS kept
-ON kept.user_id = asked.user_id AND kept.route = '{ROUTE}' AND kept.key = asked.key
+FROM unnest($1::bigint[], $2::text[]) AS asked (user_id, key) CROSS JOIN LATERAL (
+    SELECT * FROM idempotency_keys AS k
+    WHERE k.user_id = asked.user_id AND k.route = '{ROUTE}' AND k.key = asked.key OFFSET 0
+) AS kept
 """  # noqa: S608 - a constant of ours
 _NEW_IDS: Final = """
 SELECT nextval('withdrawals_id_seq'), nextval('ledger_movements_id_seq')
@@ -165,6 +171,7 @@ class WithdrawalBook:
             async with outages_translated():
                 if self._connection is None or self._connection.is_closed():
                     self._connection = await self._database.own_connection()
+                    await self._connection.execute(_BY_KEYS)
                 async with self._connection.transaction():
                     yield OpenBook(self._connection)
 
