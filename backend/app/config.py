@@ -166,6 +166,12 @@ class RateLimitSettings(_Group):
     rl_window_sec: int = Field(default=10, ge=1, le=3600)
 
 
+class RequestLogSettings(_Group):
+    """The log of requests in the database, which an administrator can search."""
+
+    request_log_days: int = Field(default=14, ge=0, le=366)
+
+
 class LogFormat(StrEnum):
     """How log lines look: JSON for machines, columns for people, by the terminal if `auto`."""
 
@@ -202,6 +208,9 @@ class Settings:
     auth: AuthSettings
     exchange: ExchangeSettings
     server: ServerSettings
+    request_log: RequestLogSettings = field(
+        default_factory=lambda: RequestLogSettings(_env_file=None)
+    )
     rate_limit: RateLimitSettings = field(default_factory=lambda: RateLimitSettings(_env_file=None))
     audit: AuditSettings = field(default_factory=lambda: AuditSettings(_env_file=None))
     webhooks: WebhookSettings = field(default_factory=lambda: WebhookSettings(_env_file=None))

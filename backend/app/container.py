@@ -52,6 +52,7 @@ from backend.app.services.password_service import PasswordService
 from backend.app.services.profile_service import ProfileService
 from backend.app.services.redis_cache import RedisCache
 from backend.app.services.request_limit import RequestLimit
+from backend.app.services.request_log_service import RequestLogService
 from backend.app.services.rotation_service import RotationService
 from backend.app.services.rotation_upkeep_service import RotationUpkeepService
 from backend.app.services.session_guard import SessionGuard
@@ -66,6 +67,7 @@ from backend.app.workers.instance_reporter import InstanceReporter
 from backend.app.workers.live_sweep import LiveSweep
 from backend.app.workers.live_watch import LiveWatch
 from backend.app.workers.login_sweeper import LoginSweeper
+from backend.app.workers.request_log_writer import RequestLogWriter
 from backend.app.workers.rotation_keeper import RotationKeeper
 from backend.app.workers.runner import WorkerRunner
 from backend.app.workers.session_listener import SessionListener
@@ -98,6 +100,10 @@ class Container:
         self.health = HealthService(self.database)
         # Before everything else that reads REDIS_URL: here an unusable one is refused.
         self._cache = CacheService(self._redis_cache())
+        self.request_writer = RequestLogWriter(
+            self.database, settings.request_log.request_log_days, clock
+        )
+        self.request_log = RequestLogService(self.database)
         self.requests = RequestLimit(settings.rate_limit, settings.cache.redis_url)
         self.live = LiveHub(self.database, self._fanout())
         self._build_locks()
@@ -129,6 +135,7 @@ class Container:
         self._build_front()
         self._workers = WorkerRunner(
             (
+                self.request_writer,
                 SessionListener(self.database.engine, self.guards),
                 LoginSweeper(self.database, clock),
                 InstanceReporter(self.database, self._key_instances),

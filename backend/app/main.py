@@ -33,6 +33,7 @@ from backend.app.routes import (
     price_routes,
     profile_routes,
     reference_routes,
+    request_log_routes,
     rotation_routes,
     settlement_routes,
     user_routes,
@@ -85,6 +86,7 @@ _ROUTERS: dict[AppRole, tuple[APIRouter, ...]] = {
         pool_routes.router,
         dead_settlement_routes.router,
         audit_routes.router,
+        request_log_routes.router,
         key_routes.router,
         price_routes.front_router,
         *_MARKET,
@@ -131,7 +133,7 @@ def create_app(role: AppRole, container: AnyContainer) -> FastAPI:
     # Added last, met first.
     app.add_middleware(HotPaths, hot=hot_paths(app, _HOT[role]), clock=container.clock)
     app.add_middleware(BodyLimit, limit_bytes=settings.body_limit_bytes, clock=container.clock)
-    app.add_middleware(RequestContext, clock=container.clock)
+    app.add_middleware(RequestContext, clock=container.clock, note=container.request_writer.note)
     app.add_middleware(WebsocketContext, origins=settings.cors_origins, clock=container.clock)
     if settings.cors_origins:
         app.add_middleware(

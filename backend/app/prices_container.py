@@ -15,6 +15,7 @@ from backend.app.services.live.redis_fanout import RedisFanout
 from backend.app.services.market.public_markets import PublicMarkets
 from backend.app.services.redis_cache import RedisCache
 from backend.app.services.request_limit import RequestLimit
+from backend.app.workers.request_log_writer import RequestLogWriter
 from backend.app.workers.runner import WorkerRunner
 
 _CACHE_MARK: Final = b"strongroom/price-cache-mark/1"
@@ -35,6 +36,9 @@ class PricesContainer:
         self.database = Database(database_url, settings.database)
         self.health = HealthService(self.database)
         self._cache = CacheService(_redis_cache(settings))
+        self.request_writer = RequestLogWriter(
+            self.database, settings.request_log.request_log_days, clock
+        )
         self.requests = RequestLimit(settings.rate_limit, settings.cache.redis_url)
         # Nobody listens here; the processes that serve the API are told through Redis.
         self.live = LiveHub(self.database, _fanout(settings))
@@ -46,7 +50,7 @@ class PricesContainer:
             clock=clock,
             source=source,
         )
-        self._workers = WorkerRunner(self.market.workers())
+        self._workers = WorkerRunner((self.request_writer, *self.market.workers()))
 
     async def start(self) -> None:
         """Start what runs beside the requests."""

@@ -3,6 +3,8 @@
 import logging
 import re
 import time
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any, Final
 
 import structlog
@@ -12,6 +14,16 @@ from backend.app.clock import Clock
 from backend.app.ids import new_request_id
 from backend.app.logs import REQUESTS, logger
 from backend.app.problems import internal_problem
+from backend.app.request_entry import (
+    ADDRESS_LENGTH_MAX,
+    DIGITS_MAX,
+    INTEGER_MAX,
+    KEY_PREFIX,
+    METHOD_LENGTH_MAX,
+    ROUTE_LENGTH_MAX,
+    USER_ID,
+    RequestEntry,
+)
 from backend.app.services.request_limit import ALLOWANCE, Allowance
 
 _LOG = logger(__name__)
@@ -20,11 +32,17 @@ _ACCEPTED_ID: Final = re.compile(rb"[A-Za-z0-9-]{8,64}")
 
 
 class RequestContext:
-    """Outermost: names the request, logs it once, answers 500 for a defect without its text."""
+    """Outermost: names the request, logs it once, answers 500 for a defect without its text.
 
-    def __init__(self, app: ASGIApp, clock: Clock) -> None:
+    `note` is handed what the log of requests keeps of it.
+    """
+
+    def __init__(
+        self, app: ASGIApp, clock: Clock, note: Callable[[RequestEntry], None] | None = None
+    ) -> None:
         self._app = app
         self._clock = clock
+        self._note = note
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on between its first and its last log line."""
@@ -45,15 +63,18 @@ class RequestContext:
             if answer.status is None:
                 await internal_problem(request_id, self._clock())(scope, receive, answer.send)
         finally:
+            elapsed_seconds = time.perf_counter() - started
             _log_request(
                 {
                     "request_id": request_id,
                     "method": scope["method"],
                     "route": route_of(scope),
                     "status": answer.status,
-                    "milliseconds": round((time.perf_counter() - started) * 1000, 1),
+                    "milliseconds": round(elapsed_seconds * 1000, 1),
                 }
             )
+            if self._note is not None and answer.status is not None:
+                self._note(_entry(scope, answer, self._clock(), elapsed_seconds))
 
 
 class _Answer:
@@ -63,12 +84,15 @@ class _Answer:
         self._send = send
         self._state = state
         self.status: int | None = None
+        self.body_bytes = 0
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = int(message["status"])
             named = (b"x-request-id", self._state["request_id"].encode())
             message["headers"] = [*message["headers"], named, *self._allowance()]
+        else:
+            self.body_bytes += len(message.get("body", b""))
         await self._send(message)
 
     def _allowance(self) -> list[tuple[bytes, bytes]]:
@@ -80,6 +104,31 @@ class _Answer:
             (b"x-ratelimit-remaining", b"%d" % allowance.remaining),
             (b"x-ratelimit-reset", b"%d" % allowance.reset_seconds(time.time())),
         ]
+
+
+def _entry(scope: Scope, answer: _Answer, at: datetime, elapsed_seconds: float) -> RequestEntry:
+    state = scope["state"]
+    client: tuple[str, int] | None = scope.get("client")
+    return RequestEntry(
+        at=at,
+        request_id=state["request_id"],
+        method=scope["method"][:METHOD_LENGTH_MAX],
+        route=route_of(scope)[:ROUTE_LENGTH_MAX],
+        status=answer.status or 0,
+        user_id=state.get(USER_ID),
+        key_prefix=state.get(KEY_PREFIX),
+        address=client[0][:ADDRESS_LENGTH_MAX] if client else None,
+        duration_us=min(round(elapsed_seconds * 1_000_000), INTEGER_MAX),
+        request_bytes=_claimed_bytes(scope),
+        response_bytes=min(answer.body_bytes, INTEGER_MAX),
+    )
+
+
+def _claimed_bytes(scope: Scope) -> int:
+    for name, value in scope["headers"]:
+        if name == b"content-length" and value.isdigit() and len(value) <= DIGITS_MAX:
+            return int(value)
+    return 0
 
 
 def _log_request(members: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from backend.app.models.api_credential import ApiCredential
 from backend.app.models.api_key import ApiKey, ApiKeyNonce
+from backend.app.models.api_request_log import ApiRequestLog
 from backend.app.models.audit_event import AuditAnchor, AuditChainHead, AuditEvent
 from backend.app.models.auth_session import AuthSession
 from backend.app.models.base import Base
@@ -71,10 +72,11 @@ TABLES = (
     Withdrawal,
     IdempotencyKey,
     Settlement,
+    ApiRequestLog,
 )
 METADATA = Base.metadata
 
-_PARTITION = re.compile(r"(ticks|candles)_.+")
+_PARTITION = re.compile(r"(ticks|candles|api_request_log)_.+")
 
 
 def is_ours(name: str | None, kind: str, _parents: Any) -> bool:

@@ -1,6 +1,6 @@
 """Which partition a moment belongs to, what it is called, and where it begins and ends.
 
-Ticks lie by day. Candles lie apart by interval, short ones by month and long ones by year.
+Ticks and requests lie by day, candles apart by interval: short ones by month, long ones by year.
 """
 
 import re
@@ -18,9 +18,13 @@ class PartitionedTable(StrEnum):
     TICKS = "ticks"
     FINE_CANDLES = "candles_fine"
     COARSE_CANDLES = "candles_coarse"
+    REQUESTS = "api_request_log"
 
 
-_NAME: Final = re.compile(r"(ticks|candles_fine|candles_coarse)_(\d{4})(?:_(\d\d))?(?:_(\d\d))?")
+_NAME: Final = re.compile(
+    r"(ticks|candles_fine|candles_coarse|api_request_log)_(\d{4})(?:_(\d\d))?(?:_(\d\d))?"
+)
+_BY_DAY: Final = frozenset({PartitionedTable.TICKS, PartitionedTable.REQUESTS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,7 @@ _FORMATS: Final = {
     PartitionedTable.TICKS: "%Y_%m_%d",
     PartitionedTable.FINE_CANDLES: "%Y_%m",
     PartitionedTable.COARSE_CANDLES: "%Y",
+    PartitionedTable.REQUESTS: "%Y_%m_%d",
 }
 
 
@@ -52,7 +57,7 @@ def candles_table(interval: CandleInterval) -> PartitionedTable:
 def partition_of(table: PartitionedTable, at: datetime) -> Partition:
     """Return the partition that holds a moment."""
     day = at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    if table is PartitionedTable.TICKS:
+    if table in _BY_DAY:
         return Partition(table, day, day + timedelta(days=1))
     if table is PartitionedTable.FINE_CANDLES:
         start = day.replace(day=1)

@@ -21,6 +21,7 @@ from backend.app.container import Container
 from backend.app.enums import KeyScope, Role
 from backend.app.errors import ConfigurationError, Unauthenticated
 from backend.app.market_container import MarketContainer
+from backend.app.request_entry import KEY_PREFIX, USER_ID
 from backend.app.services.principal import Principal
 from backend.app.services.request_limit import ALLOWANCE
 from backend.app.services.request_signature import Asked
@@ -79,8 +80,9 @@ class Policy(SecurityBase):
         except Unauthenticated:
             await _count_address(scope)
             raise
-        allowance = await services.requests.count_user(principal.user_id)
-        scope.setdefault("state", {})[ALLOWANCE] = allowance
+        state = scope.setdefault("state", {})
+        state[USER_ID], state[KEY_PREFIX] = principal.user_id, principal.key_prefix
+        state[ALLOWANCE] = await services.requests.count_user(principal.user_id)
         purpose = scope["endpoint"].__name__
         if principal.key_prefix is not None and self.scope not in principal.scopes:
             raise await services.guards.keys.deny(principal, self.scope, purpose)

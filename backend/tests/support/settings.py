@@ -12,6 +12,7 @@ from backend.app.config import (
     ExchangeSettings,
     MarketSettings,
     RateLimitSettings,
+    RequestLogSettings,
     ServerSettings,
     Settings,
     VaultSettings,
@@ -35,4 +36,5 @@ def settings_for_tests(**exchange: Any) -> Settings:
         market=MarketSettings(internal_api_key=SecretStr(secrets.token_urlsafe(48))),
         # Tests ask faster than people; those of the limit itself set one.
         rate_limit=RateLimitSettings(rl_max_requests=0),
+        request_log=RequestLogSettings(request_log_days=0),
     )

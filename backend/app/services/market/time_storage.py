@@ -18,6 +18,11 @@ from backend.app.services.market.candle_retention import Retention
 
 AHEAD: Final = timedelta(days=2)
 """How far ahead there is a place, so that midnight finds one."""
+_TABLES: Final = (
+    PartitionedTable.TICKS,
+    PartitionedTable.FINE_CANDLES,
+    PartitionedTable.COARSE_CANDLES,
+)
 PARTITIONS_KNOWN_MAX: Final = 10_000
 _LOCK_NOT_AVAILABLE: Final = "55P03"
 
@@ -48,13 +53,13 @@ class TimeStorage:
     async def make_room_ahead(self) -> None:
         """See to it that there is a place for now and for the days that come."""
         now = self._now()
-        for table in PartitionedTable:
+        for table in _TABLES:
             await self.make_room(table, (now, now + AHEAD))
 
     async def drop_what_is_too_old(self) -> list[str]:
         """Drop what is kept no longer; return the names of the partitions that went."""
         dropped = []
-        for table in PartitionedTable:
+        for table in _TABLES:
             dropped += await self._drop_from(table)
         self._known = {part for part in self._known if part.name not in dropped}
         return dropped
