@@ -5,6 +5,7 @@ this process is felt at once, one in another process when its notice arrives, an
 notice after `STALE_SECONDS_MAX`.
 """
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -49,7 +50,8 @@ class SessionGuard:
         self._monotonic = monotonic
         # Oldest first, by the session's number: a plain dictionary costs a request the least.
         self._live: dict[int, _Known] = {}
-        self._changes = 0
+        # Who may be joined in looking a session up: nobody who began before it changed.
+        self._looking: dict[int, asyncio.Task[LiveSession | None]] = {}
 
     async def admit(
         self, authorization: str | None, *, request_id: str | None, address: str | None
@@ -93,29 +95,45 @@ class SessionGuard:
 
     def forget_session(self, session_id: UUID) -> None:
         """Look this session up again before it passes next."""
-        self._changes += 1
         self._live.pop(session_id.int, None)
+        self._looking.pop(session_id.int, None)
 
     def forget_user(self, user_id: int) -> None:
         """Look every session of this user up again before it passes next."""
-        self._changes += 1
+        # Whose the sessions are that are being looked up, nobody knows yet.
+        self._looking.clear()
         self._live = {
             key: known for key, known in self._live.items() if known.session.user_id != user_id
         }
 
     def forget_everything(self) -> None:
         """Look every session up again: notices may have been missed."""
-        self._changes += 1
+        self._looking.clear()
         self._live.clear()
 
     async def _look_up(self, session_id: UUID) -> LiveSession | None:
-        changes_seen = self._changes
+        # However many requests of a session arrive together, one asks the database.
+        looking = self._looking.get(session_id.int)
+        if looking is None:
+            looking = asyncio.create_task(self._read(session_id))
+            self._looking[session_id.int] = looking
+            looking.add_done_callback(lambda done: self._seen(session_id, done))
+        # Shielded: one caller who hangs up must not take the others' answer along.
+        return await asyncio.shield(looking)
+
+    async def _read(self, session_id: UUID) -> LiveSession | None:
         async with self._database.snapshot() as session:
             live = await AuthSessionRepository(session).find_live(session_id, self._now())
-        # What we read may be older than a change that was announced while we were reading.
-        if live is not None and self._changes == changes_seen:
+        # What was read may be older than a change that was announced while it was being read.
+        if live is not None and self._looking.get(session_id.int) is asyncio.current_task():
             self._remember(live)
         return live
+
+    def _seen(self, session_id: UUID, done: "asyncio.Task[LiveSession | None]") -> None:
+        if self._looking.get(session_id.int) is done:
+            del self._looking[session_id.int]
+        if not done.cancelled():
+            done.exception()  # Seen, even if every caller has hung up.
 
     def _remember(self, live: LiveSession) -> None:
         self._live.pop(live.session_id.int, None)

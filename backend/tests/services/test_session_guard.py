@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from backend.app.container import Container
 from backend.app.database import Database
@@ -105,6 +105,46 @@ async def test_what_was_read_before_a_notice_is_not_remembered_after_it(
 
     with pytest.raises(Unauthenticated):
         await door.admit(alice)
+
+
+async def test_however_many_arrive_together_one_asks_the_database(
+    services: Container, door: Door
+) -> None:
+    alice, asked = await person(services, "alice"), 0
+
+    def count(*_: Any) -> None:
+        nonlocal asked
+        asked += 1
+
+    event.listen(door.guard._database.engine.sync_engine.pool, "checkout", count)
+    principals = await asyncio.gather(*(door.admit(alice) for _ in range(500)))
+
+    assert {each.user_id for each in principals} == {alice.user_id}
+    assert asked == 1
+
+
+async def test_who_comes_after_a_notice_does_not_join_who_came_before_it(
+    services: Container, door: Door
+) -> None:
+    alice = await person(services, "alice")
+    before = asyncio.create_task(door.admit(alice))
+    while door.guard._database.engine.pool.checkedout() == 0:  # type: ignore[attr-defined]
+        await asyncio.sleep(0)
+    await end_sessions(services)
+    door.guard.forget_user(alice.user_id)
+
+    with pytest.raises(Unauthenticated):
+        await door.admit(alice)
+    await asyncio.gather(before, return_exceptions=True)
+
+
+async def test_a_caller_who_hangs_up_takes_nobody_along(services: Container, door: Door) -> None:
+    alice = await person(services, "alice")
+    impatient, patient = (asyncio.create_task(door.admit(alice)) for _ in range(2))
+    await asyncio.sleep(0)
+    impatient.cancel()
+
+    assert (await patient).user_id == alice.user_id
 
 
 async def test_a_token_does_not_carry_its_role_past_a_change(
