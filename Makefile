@@ -14,7 +14,7 @@ make_venv = $(PYTHON) -m venv $(VENV)
 install = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
-.PHONY: help run rehearse test check format bench faults fuzz conformance lock clean
+.PHONY: help run rehearse test check format bench load faults fuzz conformance pooler lock clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -39,7 +39,7 @@ format: $(VENV)/.tests ## Format the code and mend what can be mended
 	@$(BIN)/ruff check --fix .
 
 bench: $(VENV)/.tests ## Measure: ratios to a reference, side by side in one run
-	@for file in bench/[a-z]*.py; do $(BIN)/python -m "bench.$$(basename $$file .py)" || exit 1; done
+	@for file in $(filter-out bench/locustfile.py,$(wildcard bench/[a-z]*.py)); do $(BIN)/python -m "bench.$$(basename $$file .py)" || exit 1; done
 
 faults: $(VENV)/.tests ## Run the long stories: rotations killed again and again, the vault against a model
 	@$(BIN)/pytest -n $(WORKERS) -m slow backend/tests/faults backend/tests/commands backend/tests/properties
@@ -49,6 +49,11 @@ fuzz: $(VENV)/.tests ## Throw thousands of generated requests at every route (tw
 
 conformance: $(VENV)/.tests ## Let CCXT's own live tests judge all eight sandboxes (three minutes)
 	@$(BIN)/pytest -n 2 -m slow backend/tests/conformance
+
+pooler: $(VENV)/.tests ## Run the house through PgBouncer in transaction mode (needs pgbouncer)
+	@PATH="$$PATH:/usr/sbin" command -v pgbouncer >/dev/null || \
+	  { echo 'pgbouncer is not installed. On Debian: apt-get install pgbouncer' >&2; exit 1; }
+	@$(BIN)/pytest -m slow backend/tests/pooler
 
 lock: ## Resolve the requirements anew (needs uv)
 	$(UV) pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

@@ -34,7 +34,12 @@ def _migrate(connection: Connection) -> None:
 
 
 async def _run() -> None:
-    url = context.config.attributes.get("url") or os.environ.get("DATABASE_URL")
+    # Past a pooler: the lock is one of the session.
+    url = (
+        context.config.attributes.get("url")
+        or os.environ.get("DATABASE_DIRECT_URL")
+        or os.environ.get("DATABASE_URL")
+    )
     if not url:
         raise ConfigurationError("DATABASE_URL is not set: there is nothing to migrate.")
     engine = create_async_engine(async_url(url), poolclass=pool.NullPool, hide_parameters=True)

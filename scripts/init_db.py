@@ -1,5 +1,7 @@
 """Bring the database in DATABASE_URL to the newest form, creating it if it is missing.
 
+Where DATABASE_DIRECT_URL is set it goes that way, past the pooler.
+
 Waits, within a bound, for a server that is still starting. Running it again changes nothing, and
 any number may run at once. It prints no password.
 """
@@ -97,7 +99,9 @@ def _seconds(value: str) -> float:
 
 
 def _configured_url() -> URL:
-    secret = Settings.load(Path(".env")).database.database_url
+    database = Settings.load(Path(".env")).database
+    # A database is not created, and a lock of a session not held, through a pooler.
+    secret = database.database_direct_url or database.database_url
     if secret is None or not secret.get_secret_value():
         raise ConfigurationError(
             "DATABASE_URL is not set. Expected form: postgresql://USER:PASSWORD@HOST:5432/DATABASE"

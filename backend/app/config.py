@@ -39,14 +39,27 @@ def _split(value: object) -> object:
 
 
 class DatabaseSettings(_Group):
-    """Where the truth is. Without `DATABASE_URL`, `strongroom up` brings its own PostgreSQL."""
+    """Where the truth is. Without `DATABASE_URL`, `strongroom up` brings its own PostgreSQL.
+
+    `DATABASE_DIRECT_URL` says that the other goes through a pooler in transaction mode.
+    """
 
     database_url: SecretStr | None = None
+    database_direct_url: SecretStr | None = None
     database_pool_size: int = Field(default=10, ge=1, le=100)
     database_max_overflow: int = Field(default=20, ge=0, le=200)
     database_pool_pre_ping: bool = True
     database_pool_timeout_seconds: float = Field(default=5.0, gt=0, le=60)
     database_statement_timeout_seconds: float = Field(default=15.0, gt=0, le=300)
+
+    @model_validator(mode="after")
+    def _direct_beside_a_pooler(self) -> Self:
+        if self.database_direct_url is not None and self.database_url is None:
+            raise ValueError(
+                "DATABASE_DIRECT_URL is the way past the pooler that DATABASE_URL goes through:"
+                " set both, or DATABASE_URL alone"
+            )
+        return self
 
 
 class CacheSettings(_Group):

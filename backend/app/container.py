@@ -136,7 +136,7 @@ class Container:
         self._workers = WorkerRunner(
             (
                 self.request_writer,
-                SessionListener(self.database.engine, self.guards),
+                SessionListener(self.database, self.guards),
                 LoginSweeper(self.database, clock),
                 InstanceReporter(self.database, self._key_instances),
                 self._anchors,

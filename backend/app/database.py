@@ -2,11 +2,16 @@
 
 What is indented under `transaction()` is atomic; `snapshot()` reads one consistent moment and
 cannot write. An outage of the database becomes one refusal here and nowhere else.
+
+The blocks may go through a pooler that lends a server's session for one transaction at a time:
+nothing in them outlives the transaction. What needs a session of its own, to listen or to hold a
+lock, takes `own_connection()`, which goes past the pooler.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Final
+from types import MappingProxyType
+from typing import Any, Final
 
 import asyncpg
 from sqlalchemy import exc, text
@@ -22,22 +27,31 @@ _RETRY_AFTER_SECONDS: Final = 2
 # exhausted, operator intervention, system error.
 # Source: PostgreSQL 18 documentation, appendix A.
 _OUTAGE_CLASSES: Final = frozenset({"08", "53", "57", "58"})
+# Through a pooler in transaction mode. The next transaction may get another server's session,
+# which knows no statement we prepared: without these caches asyncpg sends each one unnamed, with
+# what runs it. And PgBouncer refuses a client that sets what it does not track, as the timeouts:
+# there `connect_query` sets them (docs/runbook.md, "Load and pooling"; `strongroom doctor` looks).
+# Source: asyncpg 0.31 connection.py, `_get_statement`; PgBouncer 1.18 config.md,
+# `ignore_startup_parameters`, `connect_query`.
+_LENT_ARGS: Final[Mapping[str, Any]] = MappingProxyType(
+    {
+        "timeout": _CONNECT_TIMEOUT_SECONDS,
+        "statement_cache_size": 0,
+        "prepared_statement_cache_size": 0,
+        "server_settings": {"application_name": "strongroom", "timezone": "UTC"},
+    }
+)
 
 
 class Database:
     """PostgreSQL, as the services see it."""
 
     def __init__(self, url: str, settings: DatabaseSettings) -> None:
-        statement_timeout_ms = int(settings.database_statement_timeout_seconds * 1000)
-        self._connect_args = {
-            "timeout": _CONNECT_TIMEOUT_SECONDS,
-            "server_settings": {
-                "application_name": "strongroom",
-                "statement_timeout": str(statement_timeout_ms),
-                "idle_in_transaction_session_timeout": str(statement_timeout_ms),
-                "timezone": "UTC",
-            },
-        }
+        direct = settings.database_direct_url
+        self._own_url = make_url(
+            async_url(url) if direct is None else async_url(direct.get_secret_value())
+        )
+        self._own_args = _own_args(settings)
         self.engine = create_async_engine(
             async_url(url),
             pool_size=settings.database_pool_size,
@@ -46,7 +60,7 @@ class Database:
             pool_timeout=settings.database_pool_timeout_seconds,
             # An error's text would otherwise show the values of the statement.
             hide_parameters=True,
-            connect_args=self._connect_args,
+            connect_args=self._own_args if direct is None else _LENT_ARGS,
         )
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
 
@@ -79,12 +93,14 @@ class Database:
     async def own_connection(self) -> asyncpg.Connection:
         """Open a connection beneath SQLAlchemy, for whoever counts round trips; close it yourself.
 
+        It is a session of ours alone also where the blocks go through a pooler.
+
         Raises:
             DatabaseUnavailable: none could be opened.
         """
-        place, names = self.engine.dialect.create_connect_args(self.engine.url)
+        place, names = self.engine.dialect.create_connect_args(self._own_url)
         async with outages_translated():
-            return await asyncpg.connect(*place, **names, **self._connect_args)
+            return await asyncpg.connect(*place, **names, **self._own_args)
 
     async def ping(self) -> None:
         """Ask the database for a sign of life.
@@ -98,6 +114,19 @@ class Database:
     async def close(self) -> None:
         """Give every connection back."""
         await self.engine.dispose()
+
+
+def _own_args(settings: DatabaseSettings) -> dict[str, Any]:
+    statement_timeout_ms = int(settings.database_statement_timeout_seconds * 1000)
+    return {
+        "timeout": _CONNECT_TIMEOUT_SECONDS,
+        "server_settings": {
+            "application_name": "strongroom",
+            "statement_timeout": str(statement_timeout_ms),
+            "idle_in_transaction_session_timeout": str(statement_timeout_ms),
+            "timezone": "UTC",
+        },
+    }
 
 
 @asynccontextmanager
@@ -147,6 +176,6 @@ def async_url(url: str) -> str:
 
 
 _BAD_URL: Final = (
-    "DATABASE_URL is not a PostgreSQL address. Expected form: "
+    "DATABASE_URL or DATABASE_DIRECT_URL is not a PostgreSQL address. Expected form: "
     "postgresql://USER:PASSWORD@HOST:5432/DATABASE"
 )

@@ -64,7 +64,7 @@ async def run_everything(greet: Greeting) -> int:
             settings = _with_sandbox_at(settings, sandbox)
             served.append(Served(AppRole.SANDBOX, _sandbox_app(settings), sandbox))
         url = await stack.enter_async_context(_database(settings, home))
-        await asyncio.to_thread(migrate, url)
+        await asyncio.to_thread(migrate, direct_url(settings) or url)
         container = Container(settings, url, keeps_market=True)
         await stack.enter_async_context(_running(container))
         settling = SettlementContainer(settings, url)
@@ -107,7 +107,7 @@ async def migrate_configured() -> int:
     """Bring the configured database to the newest form."""
     settings = Settings.load(_DOTENV)
     configure_logging(settings.server)
-    await asyncio.to_thread(migrate, configured_url(settings))
+    await asyncio.to_thread(migrate, direct_url(settings) or configured_url(settings))
     return 0
 
 
@@ -151,6 +151,12 @@ def configured_url(settings: Settings) -> str:
             "To run without a database server of your own: strongroom up"
         )
     return url.get_secret_value()
+
+
+def direct_url(settings: Settings) -> str | None:
+    """Return the way past the pooler, if there is one: migrations hold a lock of a session."""
+    direct = settings.database.database_direct_url
+    return None if direct is None else direct.get_secret_value()
 
 
 @asynccontextmanager

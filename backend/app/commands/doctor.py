@@ -32,6 +32,8 @@ _DATABASE_VERSION_MIN: Final = 140000
 _OTHERS: Final = 0o077
 # What the promise "acknowledged is never lost" rests on.
 _SETTINGS: Final = {"fsync": "on", "full_page_writes": "on"}
+# Seconds a statement, and an idle transaction, may take: without them one that hangs holds locks.
+_BOUNDS: Final = ("statement_timeout", "idle_in_transaction_session_timeout")
 _NO_LOSS: Final = frozenset({"on", "local", "remote_write", "remote_apply"})
 
 
@@ -74,6 +76,8 @@ async def _findings(home: Path, settings: Settings) -> AsyncIterator[Finding]:
 
 async def _on_database(database: Database, settings: Settings) -> AsyncIterator[Finding]:
     yield await _server(database)
+    if settings.database.database_direct_url is not None:
+        yield await _pooler(database)
     yield await _clock(database)
     migration = await _migration(database)
     yield migration
@@ -98,6 +102,17 @@ async def _server(database: Database) -> Finding:
         wrong.append("older than version 14")
     words = f"PostgreSQL {shown['server_version']}" + "".join(f", {one}" for one in wrong)
     return Finding("database", not wrong, words)
+
+
+async def _pooler(database: Database) -> Finding:
+    """Look for what no client can set through a pooler, and go past it once."""
+    async with database.snapshot() as session:
+        endless = [name for name in _BOUNDS if await session.scalar(text(f"SHOW {name}")) == "0"]
+    direct = await database.own_connection()
+    direct.terminate()
+    if endless:
+        return Finding("pooler", False, f"no {', no '.join(endless)}: see connect_query, runbook")
+    return Finding("pooler", True, "bounds what a statement takes; DATABASE_DIRECT_URL answers")
 
 
 async def _clock(database: Database) -> Finding:

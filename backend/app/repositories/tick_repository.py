@@ -11,6 +11,7 @@ from backend.app.candle_numbers import Trade
 
 _COLUMNS: Final = ("symbol", "traded_at", "trade_id", "price", "quantity", "quote_quantity")
 # Stays with the connection and is emptied by every commit: to make one each time costs more.
+# A pooler keeps connections longer than a process lives: with other columns it needs another name.
 _STAGE: Final = text(
     "CREATE TEMPORARY TABLE IF NOT EXISTS staged_ticks ("
     " symbol varchar(41), traded_at timestamptz, trade_id bigint,"

@@ -6,8 +6,7 @@ Without it what ended elsewhere passes here for up to `STALE_SECONDS_MAX` more.
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-
+from backend.app.database import Database
 from backend.app.repositories.auth_session_repository import SESSIONS_CHANNEL
 from backend.app.services.guards import Guards
 
@@ -20,42 +19,38 @@ class SessionListener:
     name = "session-listener"
     interval_seconds = 2.0
 
-    def __init__(self, engine: AsyncEngine, guards: Guards) -> None:
-        self._engine = engine
+    def __init__(self, database: Database, guards: Guards) -> None:
+        self._database = database
         self._guards = guards
-        self._connection: AsyncConnection | None = None
-        self._driver: Any = None
+        self._connection: Any = None
 
     async def tick(self) -> None:
         """Make sure that somebody listens."""
-        if self._driver is None:
+        if self._connection is None:
             await self._listen()
             return
         try:
-            await self._driver.execute("SELECT 1", timeout=_ANSWER_SECONDS_MAX)
+            await self._connection.execute("SELECT 1", timeout=_ANSWER_SECONDS_MAX)
         except BaseException:
             await self.close()
             raise
 
     async def close(self) -> None:
         """Stop listening."""
-        connection, driver = self._connection, self._driver
-        self._connection = self._driver = None
-        if driver is not None:
-            # Closing politely could wait for a server that is gone.
-            driver.terminate()
+        connection, self._connection = self._connection, None
         if connection is not None:
-            await connection.invalidate()
-            await connection.close()
+            # Closing politely could wait for a server that is gone.
+            connection.terminate()
 
     async def _listen(self) -> None:
-        self._connection = await self._engine.connect()
-        pooled = await self._connection.get_raw_connection()
-        driver: Any = pooled.driver_connection
-        # It is ours for good: the pool may open another in its place.
-        pooled.detach()
-        await driver.add_listener(SESSIONS_CHANNEL, self._hear)
-        self._driver = driver
+        # Its own: a pooler would lend the session that listens to somebody else.
+        connection = await self._database.own_connection()
+        try:
+            await connection.add_listener(SESSIONS_CHANNEL, self._hear)
+        except BaseException:
+            connection.terminate()
+            raise
+        self._connection = connection
         # What was said while nobody listened is lost.
         self._guards.forget_everything()
 

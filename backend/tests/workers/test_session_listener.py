@@ -47,7 +47,7 @@ def guard() -> HearingGuard:
 
 @pytest.fixture
 async def listener(database: Database, guard: HearingGuard) -> AsyncIterator[SessionListener]:
-    listener = SessionListener(database.engine, guard)  # type: ignore[arg-type]
+    listener = SessionListener(database, guard)  # type: ignore[arg-type]
     await listener.tick()
     assert await guard.next() == "everything"
     yield listener
@@ -99,7 +99,7 @@ async def test_a_message_nobody_understands_forgets_everything(
 async def test_a_broken_connection_is_replaced_and_what_was_missed_is_forgotten(
     database: Database, listener: SessionListener, guard: HearingGuard
 ) -> None:
-    pid = listener._driver.get_server_pid()
+    pid = listener._connection.get_server_pid()
     async with database.transaction() as session:
         await session.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
 
