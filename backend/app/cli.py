@@ -11,6 +11,7 @@ from backend.app.commands import (
     key_commands,
     ledger_commands,
     vault_commands,
+    venue_commands,
 )
 from backend.app.commands.running import run as _run
 
@@ -27,6 +28,7 @@ app.add_typer(key_commands.app, name="keys")
 app.add_typer(audit_commands.app, name="audit")
 app.add_typer(candle_commands.app, name="candles")
 app.add_typer(vault_commands.app, name="vault")
+app.add_typer(venue_commands.app, name="venue")
 app.add_typer(ledger_commands.app, name="ledger")
 
 

@@ -172,6 +172,12 @@ class SettlementSettings(_Group):
     async_settlement: bool = False
 
 
+class VenueSettings(_Group):
+    """The venue: who may name its traders."""
+
+    card_identity_header: str | None = Field(default=None, pattern=r"^[A-Za-z0-9-]{1,64}$")
+
+
 class RateLimitSettings(_Group):
     """How many requests one user, or one address nobody signed in from, may send."""
 
@@ -231,6 +237,7 @@ class Settings:
     settlement: SettlementSettings = field(
         default_factory=lambda: SettlementSettings(_env_file=None)
     )
+    venue: VenueSettings = field(default_factory=lambda: VenueSettings(_env_file=None))
 
     @classmethod
     def load(cls, *env_files: Path) -> Self:

@@ -15,6 +15,7 @@ from backend.app.exchanges.connector import Connector, ConnectorSettings
 from backend.app.market_container import MarketContainer
 from backend.app.notice_container import NoticeContainer
 from backend.app.repositories.audit_appender import AuditAppender
+from backend.app.repositories.venue_ledger import VenueLedger
 from backend.app.services.account_service import AccountService
 from backend.app.services.address_limit import AddressLimit
 from backend.app.services.anchor_file import AnchorFile
@@ -25,6 +26,7 @@ from backend.app.services.audit_service import AuditService
 from backend.app.services.audit_trail_service import AuditTrailService
 from backend.app.services.auth_service import AuthService
 from backend.app.services.cache_service import CacheService
+from backend.app.services.card_service import CARD_SHARD, CardService
 from backend.app.services.credential_list import CredentialList
 from backend.app.services.credential_service import CredentialService
 from backend.app.services.credential_vault import CredentialVault
@@ -59,6 +61,7 @@ from backend.app.services.session_guard import SessionGuard
 from backend.app.services.settlement.settlement_client import SettlementClient
 from backend.app.services.token_service import TokenService
 from backend.app.services.user_service import UserService
+from backend.app.services.venue.engine import VenueEngine
 from backend.app.workers.anchor_keeper import AnchorKeeper
 from backend.app.workers.api_key_keeper import ApiKeyKeeper
 from backend.app.workers.channel_trimmer import ChannelTrimmer
@@ -133,6 +136,8 @@ class Container:
             now=clock,
         )
         self._build_front()
+        self.venue = VenueEngine(VenueLedger(self.database, CARD_SHARD), clock)
+        self.cards = CardService(self.database, self.venue)
         self._workers = WorkerRunner(
             (
                 self.request_writer,
@@ -146,6 +151,7 @@ class Container:
                 LiveWatch(self.sockets),
                 ChannelTrimmer(self.database, clock),
                 *self.credit.workers(),
+                self.venue,
                 *self._watches(),
                 *self.notices.workers(),
                 *(self.market.workers() if keeps_market else ()),
@@ -183,6 +189,8 @@ class Container:
     async def stop(self) -> None:
         """Finish what is under way, then let go of everything."""
         self.drain()
+        # Requests have ended by now; what they placed is committed before anything goes.
+        await self.venue.stop()
         await self._workers.stop()
         await self.live.stop()
         await self._key_check.leave()

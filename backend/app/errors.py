@@ -416,6 +416,55 @@ class TooManyWebhooks(Conflict):
     title = "Too many webhooks"
 
 
+class CardUnknown(NotFound):
+    """The card market has no such card."""
+
+    slug = "card-unknown"
+    title = "No such card"
+
+
+class OrderNotFound(NotFound):
+    """No such order, or another trader's."""
+
+    slug = "order-not-found"
+    title = "No such order"
+
+
+class OrderRefused(Unprocessable):
+    """The order breaks a rule of its instrument; `rule` says which. Nothing has changed."""
+
+    slug = "order-refused"
+    title = "The order breaks a rule"
+
+
+class ClientOrderIdTaken(Conflict):
+    """The trader has placed another order under this id of theirs."""
+
+    slug = "client-order-id-taken"
+    title = "This id names another order"
+
+
+class EngineElsewhere(Unavailable):
+    """This process does not lead the market now; nothing was placed."""
+
+    slug = "engine-elsewhere"
+    title = "The engine is not here"
+
+
+class VenueBusy(Unavailable):
+    """As many orders wait as may; nothing was placed."""
+
+    slug = "venue-busy"
+    title = "Too many orders at once"
+
+
+class OrderOutcomeUnknown(Unavailable):
+    """The commit was not acknowledged: the order may have been placed, or not."""
+
+    slug = "order-outcome-unknown"
+    title = "It is not known whether the order was placed"
+
+
 class CredentialUnreadable(Unavailable):
     """A sealed secret does not open under its own context: damaged, moved or foreign."""
 

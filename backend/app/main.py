@@ -18,6 +18,7 @@ from backend.app.routes import (
     audit_routes,
     auth_routes,
     candle_routes,
+    card_routes,
     credential_routes,
     dead_settlement_routes,
     docs_routes,
@@ -27,6 +28,7 @@ from backend.app.routes import (
     live_routes,
     merchant_routes,
     notification_routes,
+    older_card_routes,
     passport_routes,
     pool_routes,
     price_alert_routes,
@@ -90,10 +92,17 @@ _ROUTERS: dict[AppRole, tuple[APIRouter, ...]] = {
         key_routes.router,
         price_routes.front_router,
         *_MARKET,
+        card_routes.router,
         live_routes.router,
     ),
     AppRole.PRICES: (price_routes.internal_router, *_MARKET),
     AppRole.SETTLEMENT: (settlement_routes.router,),
+}
+
+# Served under paths of their own.
+_UNPREFIXED: dict[AppRole, tuple[APIRouter, ...]] = {
+    AppRole.API: (older_card_routes.router,),
+    AppRole.PRICES: (),
 }
 
 # Answered without FastAPI's detour (bench/credentials_list.py, bench/prices.py).
@@ -126,6 +135,8 @@ def create_app(role: AppRole, container: AnyContainer) -> FastAPI:
     app.state.container = container
     for router in _ROUTERS[role]:
         app.include_router(router, prefix=_PREFIX[role])
+    for router in _UNPREFIXED[role]:
+        app.include_router(router)
     app.include_router(health_routes.router)
     if settings.docs_enabled:
         app.include_router(docs_routes.router)

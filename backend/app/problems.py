@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse
 from backend.app.errors import StrongroomError
 
 PROBLEM_MEDIA_TYPE: Final = "application/problem+json"
+_KEPT_HEADERS: Final = ("retry-after", "www-authenticate")
 _TYPE_PREFIX: Final = "urn:strongroom:problem:"
 
 
@@ -62,6 +63,18 @@ def refusal_problem(refusal: StrongroomError, request_id: str, at: datetime) -> 
         at=at,
         facts=refusal.facts,
         headers=headers,
+    )
+
+
+def older_problem(
+    status: HTTPStatus, message: str, headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    """Return a refusal in the older card API's form, with what its problem's headers say."""
+    kept = {name: (headers or {})[name] for name in _KEPT_HEADERS if name in (headers or {})}
+    return JSONResponse(
+        {"code": f"{status.value}000", "message": message},
+        status_code=status,
+        headers={"Cache-Control": "no-store", **kept},
     )
 
 

@@ -26,6 +26,7 @@ from backend.app.services.principal import Principal
 from backend.app.services.request_limit import ALLOWANCE
 from backend.app.services.request_signature import Asked
 from backend.app.services.settlement.token_door import TOKEN_HEADER
+from backend.app.services.venue.identities import identified
 from backend.app.settlement_container import SettlementContainer
 
 _KEY_IN_AUTHORIZATION: Final = "bearer srk_"
@@ -109,6 +110,19 @@ class Policy(SecurityBase):
         )
 
 
+class OlderCardPolicy(Policy):
+    """As any policy; and where the operator has named a header, whom the proxy in front names."""
+
+    async def _admit(self, connection: HTTPConnection, services: Container) -> Principal:
+        scope = connection.scope
+        name = services.settings.venue.card_identity_header
+        number = None if name is None else _header(scope, name.lower().encode())
+        # Whoever sends an Authorization header is judged by that alone.
+        if number is None or _header(scope, b"authorization") is not None:
+            return await super()._admit(connection, services)
+        return identified(number, request_id=_request_id(scope), address=_address(scope))
+
+
 class InternalKey(SecurityBase):
     """Only other services of this installation may ask: those that know the internal key."""
 
@@ -155,6 +169,8 @@ SIGNED_IN: Final = Policy(*Role)
 READING: Final = Policy(*Role, scope=KeyScope.READ)
 TRADING: Final = Policy(*Role, scope=KeyScope.TRADE)
 WITHDRAWING: Final = Policy(Role.MERCHANT, scope=KeyScope.WITHDRAW)
+CARD_READING: Final = OlderCardPolicy(*Role, scope=KeyScope.READ)
+CARD_TRADING: Final = OlderCardPolicy(*Role, scope=KeyScope.TRADE)
 MANAGING: Final = Policy(*Role, scope=KeyScope.ADMIN)
 ADMINISTRATION: Final = Policy(Role.ADMIN, scope=KeyScope.ADMIN)
 ADMINISTRATION_IN_SESSION: Final = Policy(Role.ADMIN)
@@ -168,6 +184,8 @@ AdministratorInSession = Annotated[Principal, Depends(ADMINISTRATION_IN_SESSION)
 Reader = Annotated[Principal, Depends(READING)]
 Trader = Annotated[Principal, Depends(TRADING)]
 Withdrawer = Annotated[Principal, Depends(WITHDRAWING)]
+CardReader = Annotated[Principal, Depends(CARD_READING)]
+CardTrader = Annotated[Principal, Depends(CARD_TRADING)]
 Manager = Annotated[Principal, Depends(MANAGING)]
 Administrator = Annotated[Principal, Depends(ADMINISTRATION)]
 AuditReader = Annotated[Principal, Depends(AUDITING)]

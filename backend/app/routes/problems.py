@@ -17,7 +17,8 @@ from starlette.websockets import WebSocket
 
 from backend.app.clock import Clock
 from backend.app.errors import StrongroomError, Unprocessable
-from backend.app.problems import PROBLEM_MEDIA_TYPE, problem, refusal_problem
+from backend.app.problems import PROBLEM_MEDIA_TYPE, older_problem, problem, refusal_problem
+from backend.app.schemas.older_card_schemas import OlderError
 
 _ERRORS_MAX: Final = 20
 _NO_SUCH_METHOD: Final = HTTPStatus.METHOD_NOT_ALLOWED
@@ -25,7 +26,9 @@ _NO_SUCH_METHOD: Final = HTTPStatus.METHOD_NOT_ALLOWED
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z][A-Za-z_]{0,29}")
 # Messages of these kinds may quote what was sent.
 _QUOTING_KINDS: Final = frozenset({"value_error", "assertion_error"})
+OLDER_PREFIX: Final = "/apis/v1"
 _SCHEMAS: Final = "#/components/schemas/"
+_OLDER_CONTENT: Final = {"application/json": {"schema": {"$ref": f"{_SCHEMAS}OlderError"}}}
 _PROBLEM_CONTENT: Final = {PROBLEM_MEDIA_TYPE: {"schema": {"$ref": f"{_SCHEMAS}ProblemBody"}}}
 
 
@@ -70,17 +73,19 @@ def install_problem_handlers(app: FastAPI, clock: Clock) -> None:
     """Teach an app to answer every refusal in the one format."""
 
     async def on_refusal(request: HTTPConnection, refusal: StrongroomError) -> Response:
-        answer = refusal_problem(refusal, _request_id(request), clock())
+        answer = _refused(request, refusal, clock())
         if isinstance(request, WebSocket):
             # Refused before it was accepted; what a handler returns is sent for HTTP only.
             await request.send_denial_response(answer)
         return answer
 
     async def on_bad_input(request: Request, refused: RequestValidationError) -> Response:
-        return refusal_problem(_bad_input(refused.errors()), _request_id(request), clock())
+        return _refused(request, _bad_input(refused.errors()), clock())
 
     async def on_http(request: Request, refused: HTTPException) -> Response:
         status = HTTPStatus(refused.status_code)
+        if _is_older(request):
+            return older_problem(status, status.description or status.phrase)
         return problem(
             status=status,
             code=status.phrase.lower().replace(" ", "-"),
@@ -96,6 +101,21 @@ def install_problem_handlers(app: FastAPI, clock: Clock) -> None:
     app.add_exception_handler(RequestValidationError, on_bad_input)  # type: ignore[arg-type]
     app.add_exception_handler(HTTPException, on_http)  # type: ignore[arg-type]
     _document_problems(app)
+
+
+def _refused(request: HTTPConnection, refusal: StrongroomError, at: datetime) -> Response:
+    answer = refusal_problem(refusal, _request_id(request), at)
+    if not _is_older(request):
+        return answer
+    # The older API knew one way to say that what was sent cannot be used.
+    status = HTTPStatus(
+        400 if refusal.status == HTTPStatus.UNPROCESSABLE_ENTITY else refusal.status
+    )
+    return older_problem(status, refusal.detail, answer.headers)
+
+
+def _is_older(request: HTTPConnection) -> bool:
+    return str(request.scope["path"]).startswith(OLDER_PREFIX + "/")
 
 
 def _document_problems(app: FastAPI) -> None:
@@ -119,9 +139,14 @@ def _describe_problems(described: dict[str, Any]) -> None:
         schemas.pop(unused, None)
     schemas["ProblemBody"] = ProblemBody.model_json_schema(ref_template=_SCHEMAS + "{model}")
     schemas |= schemas["ProblemBody"].pop("$defs")
-    for path in described["paths"].values():
-        for operation in path.values():
+    schemas["OlderError"] = OlderError.model_json_schema()
+    for path, operations in described["paths"].items():
+        for operation in operations.values():
             answers = operation["responses"]
+            if path.startswith(OLDER_PREFIX):
+                answers.pop("422", None)
+                answers["default"] = {"description": "Any refusal", "content": _OLDER_CONTENT}
+                continue
             if "422" in answers:
                 answers["422"]["content"] = _PROBLEM_CONTENT
             answers["default"] = {"description": "Any other refusal", "content": _PROBLEM_CONTENT}

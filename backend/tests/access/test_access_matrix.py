@@ -171,6 +171,9 @@ async def _strange_key(kind: str, services: Container, somebody: Person) -> dict
 
 def shown(answer: Response) -> dict[str, Any]:
     problem = answer.json()
+    if "message" in problem:
+        # The older card API says no in its own form.
+        return dict(problem)
     return {member: problem[member] for member in SAME_FOR_ALL_REQUESTS}
 
 

@@ -12,6 +12,7 @@ from backend.app.container import Container
 from backend.app.errors import StrongroomError
 from backend.app.main import AppRole, create_app
 from backend.app.problems import refusal_problem
+from backend.app.routes.problems import OLDER_PREFIX
 from backend.tests.conftest import HandClock
 from backend.tests.support.people import person
 
@@ -205,8 +206,10 @@ def test_the_documentation_calls_every_refusal_a_problem(services: Container) ->
 
     answers = [
         (status, set(answer["content"]))
-        for path in described["paths"].values()
-        for operation in path.values()
+        for path, operations in described["paths"].items()
+        # The older card API says no in its own form, and says so.
+        if not path.startswith(OLDER_PREFIX)
+        for operation in operations.values()
         for status, answer in operation["responses"].items()
         if not status.startswith("2")
     ]

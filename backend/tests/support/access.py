@@ -187,6 +187,29 @@ def _new_user() -> dict[str, Any]:
 _ASKED_THE_EXCHANGE: Final = frozenset({200, 503})
 _NOTHING_KEPT: Final = frozenset({404})
 
+
+async def _order(world: World, owner: Person) -> int:
+    number = next(_NUMBERS)
+    async with world.services.database.transaction() as session:
+        await session.execute(
+            text(
+                "INSERT INTO orders (id, account_id, instrument_id, side, price, quantity,"
+                " executed_quantity, status, created_at, updated_at)"
+                " VALUES (:id, :account, 1, 'buy', 250, 1, 0, 'open', now(), now())"
+            ),
+            {"id": number, "account": owner.user_id},
+        )
+    return number
+
+
+def _card_order() -> dict[str, Any]:
+    return {"card_id": 1, "side": "buy", "price": "2.50"}
+
+
+def _older_order() -> dict[str, Any]:
+    return {"item_id": 1, "order_type": 1, "price": "2.50"}
+
+
 OBJECTS: Final[Mapping[str, Objects]] = {
     "user_id": Objects(_user, owned=False),
     "credential_id": Objects(_credential, owned=True),
@@ -197,6 +220,9 @@ OBJECTS: Final[Mapping[str, Objects]] = {
     "withdrawal_id": Objects(_withdrawal, owned=True),
     "dead_id": Objects(_dead, owned=False),
     "key_id": Objects(_api_key, owned=True, missing="missing0"),
+    "order_id": Objects(_order, owned=True),
+    "card_id": Objects(_nothing, owned=False, missing=5),
+    "item_id": Objects(_nothing, owned=False, missing=5),
     "symbol": Objects(_nothing, owned=False, missing="NOPE/NOPE"),
     "code": Objects(_nothing, owned=False, missing="NOPE"),
 }
@@ -236,5 +262,8 @@ CASES: Final[Mapping[str, Case]] = {
     "POST /api/v1/admin/pool/topup": Case(lambda: {"amount": "1.00"}),
     "POST /api/v1/admin/pool/drawdown": Case(lambda: {"amount": "1.00"}, frozenset({200, 409})),
     "POST /api/v1/api-keys": Case(lambda: {"name": "bot", "scopes": ["read"]}),
+    # No engine leads in these tests; that the question got as far as it is what counts.
+    "POST /api/v1/cards/orders": Case(_card_order, frozenset({503})),
+    "POST /apis/v1/orders": Case(_older_order, frozenset({503})),
     "POST /api/v1/exchange/verify": Case(_key_pair, _ASKED_THE_EXCHANGE),
 }

@@ -1,0 +1,65 @@
+"""`strongroom venue`: the same file from the same seed, the same digest from the same file."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from backend.app.commands.venue_file import made_lines, read_orders
+from backend.app.errors import ConfigurationError
+from backend.app.services.venue.replay import Replay
+from backend.tests.support.commands import strongroom
+
+HEADING = "trader,card,side,price\n"
+
+
+def test_the_same_seed_makes_the_same_file() -> None:
+    assert list(made_lines(300, 7)) == list(made_lines(300, 7))
+    assert list(made_lines(300, 7)) != list(made_lines(300, 8))
+
+
+def test_a_longer_file_begins_like_a_shorter_one(tmp_path: Path) -> None:
+    file = tmp_path / "orders.csv"
+    file.write_text("".join(made_lines(25_000, 7)))
+
+    orders = read_orders(file)
+
+    assert len(orders) == 25_000
+    assert file.read_text().startswith("".join(made_lines(300, 7)))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "1,1,buy,2.50\n", HEADING + "1,1,buy,2.50,x\n", HEADING + "1,5,buy,2.50\n"),
+        *(HEADING + "1,1,hold,2.50\n", HEADING + "1,1,buy,0.99\n", HEADING + "1,1,buy,10.01\n"),
+        *(HEADING + "\n", HEADING + "é,1,buy,2.50\n"),
+    ],
+)
+def test_a_file_of_anything_else_is_refused(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "orders.csv"
+    file.write_text(text)
+
+    with pytest.raises(ConfigurationError):
+        read_orders(file)
+
+
+def test_a_bench_prints_the_digest_of_its_file_whoever_sends_it(tmp_path: Path) -> None:
+    made = strongroom(
+        *("venue", "generate", "--orders", "3000", "--seed", "7", "--out", "orders.csv"),
+        cwd=tmp_path,
+        env={},
+    )
+    told = [
+        strongroom("venue", "bench", "orders.csv", "--clients", clients, cwd=tmp_path, env={})
+        for clients in ("7", "1000")
+    ]
+
+    market = Replay((1, 2, 3, 4))
+    market.add(read_orders(tmp_path / "orders.csv"))
+    assert (made.returncode, made.stdout) == (0, "3000 orders in orders.csv\n")
+    assert [each.returncode for each in told] == [0, 0], [each.stderr for each in told]
+    for each in told:
+        assert re.search(r"digest ([0-9a-f]{64})", each.stdout)[1] == market.digest()  # type: ignore[index]
+        assert "orders/s" in each.stdout
+        assert "p99" in each.stdout

@@ -1,0 +1,120 @@
+"""The journal is enough: it makes every table anew, however it was cut, and finds what is wrong."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backend.app.database import Database
+from backend.app.services.venue.replay import Replay, replay
+from backend.app.venue.books import NewOrder
+from backend.app.venue.journal_form import JournalUnreadable, read, written
+from backend.app.venue.orders import Side
+from backend.tests.support.databases import server_connection
+from backend.tests.support.venue import engine_on, led, running, seeded_orders
+
+orders = st.builds(
+    NewOrder,
+    st.integers(1, 4),
+    st.integers(1, 2),
+    st.sampled_from(Side),
+    st.integers(100, 108),
+    st.integers(1, 3),
+    st.one_of(st.none(), st.text("ab:.", min_size=1, max_size=4)),
+)
+ONE_MORE = (
+    "INSERT INTO orders SELECT 601, account_id, instrument_id, side, price, quantity, 0, 'open',"
+    " NULL, created_at, updated_at FROM orders WHERE id = 1"
+)
+stories = st.lists(orders, min_size=1, max_size=60)
+
+
+def market_of(batches: list[list[NewOrder]]) -> Replay:
+    market = Replay((1, 2, 3, 4))
+    for batch in batches:
+        market.add(batch)
+    return market
+
+
+@given(story=stories, cuts=st.sets(st.integers(1, 59)))
+def test_the_digest_is_the_same_however_the_batches_are_cut(
+    story: list[NewOrder], cuts: set[int]
+) -> None:
+    ends = sorted({*(cut for cut in cuts if cut < len(story)), len(story)})
+    batches = [story[begin:end] for begin, end in zip([0, *ends], ends, strict=False)]
+
+    whole, one_by_one = market_of([story]), market_of([[each] for each in story])
+
+    assert market_of(batches).digest() == whole.digest() == one_by_one.digest()
+    assert list(market_of(batches).orders()) == list(whole.orders())
+
+
+@given(story=stories)
+def test_what_the_journal_holds_is_read_as_it_was_written(story: list[NewOrder]) -> None:
+    assert read(written(story)) == story
+
+
+@given(story=stories)
+def test_every_lot_is_in_a_book_or_traded(story: list[NewOrder]) -> None:
+    market = market_of([story])
+
+    traded = sum(2 * trade.quantity for trade in market.trades)
+    resting = sum(left for _, left in market.open_orders())
+
+    assert traded + resting == sum(order.quantity for order in story)
+
+
+@pytest.mark.parametrize(
+    "entry", [b"", b"{}", b'{"form": 2}', b"[]", written(seeded_orders(40)).replace(b"b", b"x")]
+)
+def test_an_entry_of_another_form_is_told(entry: bytes) -> None:
+    with pytest.raises(JournalUnreadable):
+        read(entry)
+
+
+@pytest.fixture
+async def filled(database: Database) -> Database:
+    placed = seeded_orders(600)
+    async with running(engine_on(database)) as engine:
+        await led(engine)
+        for start in range(0, len(placed), 37):
+            await engine.place_all(placed[start : start + 37])
+    return database
+
+
+async def test_the_tables_say_what_the_journal_says(filled: Database) -> None:
+    found = await replay(filled, 0)
+
+    assert found.difference is None
+    assert (found.orders, found.batches) == (600, 17)
+    assert found.trades > 100
+    assert found.digest == market_of([seeded_orders(600)]).digest()
+
+
+@pytest.mark.parametrize(
+    ("tampering", "told"),
+    [
+        ("UPDATE orders SET price = price + 1 WHERE id = 5", "order 5 is not stored as"),
+        ("UPDATE orders SET status = 'cancelled' WHERE id = 600", "order 600 is not stored as"),
+        ("DELETE FROM orders WHERE id = 600", "order 600 is not stored"),
+        ("DELETE FROM trades WHERE id = 1", "trade 1 is not stored as"),
+        ("UPDATE trades SET maker_order_id = 1 WHERE id = 9", "trade 9 is not stored as"),
+        (ONE_MORE, "order 601 is stored, and the journal knows nothing of it"),
+        ("DELETE FROM venue_journal WHERE sequence = 3", "the journal breaks off before entry 4"),
+        (
+            "UPDATE venue_journal SET commands = '{}' WHERE sequence = 2",
+            "entry 2 of the journal cannot be carried out",
+        ),
+    ],
+)
+async def test_whatever_was_changed_is_found_and_named(
+    filled: Database, database_url: str, tampering: str, told: str
+) -> None:
+    async with server_connection(database_url) as connection:
+        await connection.execute("ALTER TABLE venue_journal DISABLE TRIGGER USER")
+        changed = await connection.execute(tampering)
+
+    found = await replay(filled, 0)
+
+    assert changed.endswith(" 1")
+    assert found.difference is not None
+    assert found.difference.startswith(told)

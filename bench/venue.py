@@ -1,0 +1,196 @@
+"""Card orders through the durable engine, against COPY of the same rows and against one by one.
+
+python -m bench.venue [ORDERS]
+
+Every order is answered after its commit. `copy` is binary COPY of the orders and trades that come
+out, into the same tables with the same keys and indexes: the least PostgreSQL can do with them.
+`one by one` is how it is usually done: a transaction for each order, the best counterpart locked.
+"""
+
+import asyncio
+import sys
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from itertools import islice
+from random import Random
+from statistics import quantiles
+from typing import Any
+
+import asyncpg
+import uvloop
+
+from backend.app.clock import utc_now
+from backend.app.commands.venue_file import CARDS, PRICE_TICKS, TRADERS
+from backend.app.commands.venue_operations import send
+from backend.app.config import DatabaseSettings, ServerSettings
+from backend.app.database import Database
+from backend.app.logs import configure_logging
+from backend.app.migrations import migrate
+from backend.app.repositories.venue_ledger import VenueLedger
+from backend.app.services.venue.replay import Replay, replay
+from backend.app.venue.books import NewOrder
+from backend.app.venue.orders import Side
+from bench._support import judged, postgres
+
+_CLIENTS = 1_000
+_ONE_BY_ONE_CLIENTS = 8
+_ONE_BY_ONE_ORDERS = 3_000
+_COPY_GOAL = 3.5
+_ONE_BY_ONE_GOAL = 20
+_RESTART_SECONDS_GOAL = 2.0
+
+_ORDER_COLUMNS = (
+    *("id", "account_id", "instrument_id", "side", "price", "quantity", "client_order_id"),
+    *("executed_quantity", "status", "created_at", "updated_at"),
+)
+_TRADE_COLUMNS = (
+    *("id", "instrument_id", "maker_order_id", "taker_order_id", "taker_side", "price"),
+    *("quantity", "traded_at"),
+)
+_BEST = """
+SELECT id, price FROM orders WHERE instrument_id = $1 AND side = $2 AND status = 'open'
+    AND price {limit} $3 ORDER BY price {way}, id LIMIT 1 FOR UPDATE
+"""
+_BESTS = {
+    Side.BUY: _BEST.format(limit="<=", way="ASC"),
+    Side.SELL: _BEST.format(limit=">=", way="DESC"),
+}
+_OPPOSITE = {Side.BUY: "sell", Side.SELL: "buy"}
+
+
+def _orders(count: int) -> list[NewOrder]:
+    random, sides = Random(20261121), tuple(Side)
+    return [
+        NewOrder(
+            random.randint(1, TRADERS),
+            random.randint(1, CARDS),
+            sides[random.randrange(2)],
+            random.randint(*PRICE_TICKS),
+        )
+        for _ in range(count)
+    ]
+
+
+def _driver_url(url: str) -> str:
+    return url.replace("postgresql+asyncpg", "postgresql")
+
+
+async def _empty(url: str) -> None:
+    connection = await asyncpg.connect(url)
+    await connection.execute("ALTER TABLE venue_journal DISABLE TRIGGER USER")
+    await connection.execute("TRUNCATE orders, trades, venue_journal, venue_epochs")
+    await connection.close()
+
+
+async def _copied(url: str, orders: Sequence[NewOrder]) -> float:
+    market = Replay(range(1, CARDS + 1))
+    market.add(list(orders))
+    at = datetime.now(UTC)
+    order_rows = [(*row, at, at) for row in market.orders()]
+    trade_rows = [(*row, at) for row in market.trades]
+    connection = await asyncpg.connect(url)
+    started = time.perf_counter()
+    async with connection.transaction():
+        await connection.copy_records_to_table(
+            "orders", records=order_rows, columns=_ORDER_COLUMNS, timeout=None
+        )
+        await connection.copy_records_to_table(
+            "trades", records=trade_rows, columns=_TRADE_COLUMNS, timeout=None
+        )
+    seconds = time.perf_counter() - started
+    await connection.close()
+    return seconds
+
+
+async def _one_by_one(url: str, orders: Sequence[NewOrder]) -> float:
+    setup = await asyncpg.connect(url)
+    await setup.execute(
+        "CREATE INDEX waiting ON orders (instrument_id, side, price, id) WHERE status = 'open'"
+    )
+    rest = iter(enumerate(orders, 1))
+
+    async def client() -> None:
+        connection: Any = await asyncpg.connect(url)
+        for number, order in rest:
+            await _place_alone(connection, number, order)
+        await connection.close()
+
+    started = time.perf_counter()
+    await asyncio.gather(*(client() for _ in range(_ONE_BY_ONE_CLIENTS)))
+    seconds = time.perf_counter() - started
+    await setup.execute("DROP INDEX waiting")
+    await setup.close()
+    return seconds
+
+
+async def _place_alone(connection: Any, number: int, order: NewOrder) -> None:
+    account, card, side, price, quantity, _ = order
+    async with connection.transaction():
+        # First come, first served: orders of one card wait for each other.
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", card)
+        best = await connection.fetchrow(_BESTS[side], card, _OPPOSITE[side], price)
+        await connection.execute(
+            "INSERT INTO orders VALUES ($1, $2, $3, $4, $5, $6, $7, $8, NULL, now(), now())",
+            *(number, account, card, side, price, quantity),
+            *((1, "filled") if best else (0, "open")),
+        )
+        if best:
+            await connection.execute(
+                "UPDATE orders SET status = 'filled', executed_quantity = 1 WHERE id = $1",
+                best["id"],
+            )
+            await connection.execute(
+                "INSERT INTO trades VALUES ($1, $2, $3, $4, $5, $6, 1, now())",
+                *(card, number, best["id"], number, side, best["price"]),
+            )
+
+
+async def _restarted(database: Database) -> float:
+    ledger = VenueLedger(database, 0)
+    started = time.perf_counter()
+    assert await ledger.take_lead(utc_now())
+    await ledger.load()
+    seconds = time.perf_counter() - started
+    ledger.close()
+    return seconds
+
+
+async def _measure(url: str, database: Database, count: int) -> None:
+    url = _driver_url(url)
+    orders = _orders(count)
+    await _empty(url)
+    copy_seconds = await _copied(url, orders)
+    await _empty(url)
+    seconds, waits_ms = await send(database, orders, _CLIENTS, lambda _: None)
+    restart_seconds = await _restarted(database)
+    found = await replay(database, 0)
+    assert found.difference is None, found.difference
+    await _empty(url)
+    few = list(islice(orders, _ONE_BY_ONE_ORDERS))
+    alone_per_second = len(few) / await _one_by_one(url, few)
+    cuts = quantiles(waits_ms, n=100)
+    print(f"{count:,} orders, {found.trades:,} trades, {found.batches} batches, {_CLIENTS} waiting")
+    print(f"  copy        {count / copy_seconds:>10,.0f}/s")
+    print(
+        f"  engine      {count / seconds:>10,.0f}/s  p50 {cuts[49]:.0f} ms  p99 {cuts[98]:.0f} ms"
+        f"  {judged(seconds / copy_seconds, _COPY_GOAL, at_least=False)}"
+    )
+    ratio = judged(count / seconds / alone_per_second, _ONE_BY_ONE_GOAL)
+    print(f"  one by one  {alone_per_second:>10,.0f}/s  engine to it {ratio}")
+    goal = judged(restart_seconds, _RESTART_SECONDS_GOAL, at_least=False).replace("x", " s")
+    print(f"  restart     {goal}", flush=True)
+
+
+async def _main(url: str, count: int) -> None:
+    configure_logging(ServerSettings(log_level="WARNING", _env_file=None))
+    await asyncio.to_thread(migrate, url)
+    database = Database(url, DatabaseSettings(_env_file=None))
+    for size in (count // 10, count):
+        await _measure(url, database, size)
+    await database.close()
+
+
+if __name__ == "__main__":
+    with postgres() as address, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_main(address, int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000))
