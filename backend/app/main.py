@@ -103,6 +103,7 @@ _ROUTERS: dict[AppRole, tuple[APIRouter, ...]] = {
 _UNPREFIXED: dict[AppRole, tuple[APIRouter, ...]] = {
     AppRole.API: (older_card_routes.router,),
     AppRole.PRICES: (),
+    AppRole.SETTLEMENT: (),
 }
 
 # Answered without FastAPI's detour (bench/credentials_list.py, bench/prices.py).
