@@ -9,6 +9,7 @@ from backend.app.services.dead_settlement_service import DeadSettlementService
 from backend.app.services.idempotency.idempotency import Idempotency
 from backend.app.services.ledger.statement_service import StatementService
 from backend.app.services.settlement.settlement_desk import Payer, SettlementDesk
+from backend.app.services.withdrawals.conclusion import Conclusion
 from backend.app.services.withdrawals.settlement import NoSettlement, Settlement
 from backend.app.services.withdrawals.settling_service import SettlingService
 from backend.app.services.withdrawals.withdrawal_service import WithdrawalService
@@ -51,7 +52,9 @@ class CreditContainer:
         self.merchants = MerchantService(database, clock)
         self.pools = PoolService(database, self.idempotency, clock)
         self.statements = StatementService(database, clock)
-        self.withdrawals = WithdrawalService(database, self._writer, settlement)
+        self.withdrawals = WithdrawalService(
+            database, self._writer, settlement, Conclusion(database, clock)
+        )
         self.dead_settlements = DeadSettlementService(database, clock)
 
     def workers(self) -> tuple[Worker, ...]:

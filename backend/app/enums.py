@@ -64,6 +64,8 @@ class NotificationKind(StrEnum):
     KEY_VERSION_EXPIRED = "key_version_expired"
     PRICE_ALERT = "price_alert"
     WEBHOOK_DISABLED = "webhook_disabled"
+    WITHDRAWAL_SETTLED = "withdrawal_settled"
+    WITHDRAWAL_FAILED = "withdrawal_failed"
 
 
 class AlertCondition(StrEnum):

@@ -12,7 +12,8 @@ class IdempotencyKey(Base):
     """A key of one user for one route, what was asked under it, and the answer.
 
     The row is written in the transaction of what it stands for: it is there if and only if that
-    happened, or was refused for good.
+    happened, or was refused for good. Status 0 says that it is not over: the body is what is known,
+    and the first answer written over it is the one for good.
     """
 
     __tablename__ = "idempotency_keys"

@@ -1,5 +1,6 @@
 """SQL for idempotency keys. Nothing here commits."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -9,6 +10,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from backend.app.models.idempotency_key import IdempotencyKey
 
 _HOLD: Final = text("SELECT pg_try_advisory_xact_lock(hashtextextended(:scope, 0))")
+# The first answer counts, whoever writes it.
+_ANSWER: Final = text(
+    "UPDATE idempotency_keys AS kept SET status = given.status, body = given.body"
+    " FROM unnest(CAST(:users AS bigint[]), CAST(:routes AS text[]), CAST(:keys AS text[]),"
+    "  CAST(:statuses AS smallint[]), CAST(:bodies AS bytea[]))"
+    "  AS given (user_id, route, key, status, body)"
+    " WHERE kept.user_id = given.user_id AND kept.route = given.route AND kept.key = given.key"
+    "  AND kept.status = 0"
+    " RETURNING kept.user_id, kept.route, kept.key"
+)
 _SWEEP: Final = text(
     "DELETE FROM idempotency_keys WHERE ctid = ANY(ARRAY("
     " SELECT ctid FROM idempotency_keys WHERE created_at < :before"
@@ -22,6 +33,14 @@ class KeyScope(NamedTuple):
     user_id: int
     route: str
     key: str
+
+
+class GivenAnswer(NamedTuple):
+    """What whoever asks under a key is told from now on."""
+
+    scope: KeyScope
+    status: int
+    body: bytes
 
 
 class IdempotencyRepository:
@@ -44,6 +63,24 @@ class IdempotencyRepository:
         """Write what is answered under a key, in the transaction of what it stands for."""
         self._session.add(key)
         await self._session.flush()
+
+    async def answer(self, given: Sequence[GivenAnswer]) -> set[KeyScope]:
+        """Write answers where none is for good yet; return the keys that have these now."""
+        if not given:
+            return set()
+        scopes, statuses, bodies = zip(*given, strict=True)
+        users, routes, keys = (list(each) for each in zip(*scopes, strict=True))
+        written = await self._session.execute(
+            _ANSWER,
+            {
+                "users": users,
+                "routes": routes,
+                "keys": keys,
+                "statuses": list(statuses),
+                "bodies": list(bodies),
+            },
+        )
+        return {KeyScope(*row) for row in written}
 
     async def delete_before(self, before: datetime, rows_max: int) -> int:
         """Delete the oldest keys, a bounded number at a time; return how many."""

@@ -41,12 +41,6 @@ _PUT_OFF: Final = text(
     "  AND w.state IN ('requested', 'settling', 'unknown')"
     " RETURNING w.id"
 )
-_ANSWER: Final = text(
-    "UPDATE idempotency_keys AS kept SET status = given.status, body = given.body"
-    " FROM unnest(CAST(:users AS bigint[]), CAST(:keys AS text[]), CAST(:statuses AS smallint[]),"
-    "  CAST(:bodies AS bytea[])) AS given (user_id, key, status, body)"
-    " WHERE kept.user_id = given.user_id AND kept.route = 'withdrawals' AND kept.key = given.key"
-)
 
 
 class Claimed(NamedTuple):
@@ -76,15 +70,6 @@ class PutOff(NamedTuple):
     again_at: datetime | None
     uncounted: int
     reason: str | None
-
-
-class GivenAnswer(NamedTuple):
-    """What a caller is told in the end, under his key."""
-
-    user_id: int
-    key: str
-    status: int
-    body: bytes
 
 
 class PayoutRepository:
@@ -137,13 +122,6 @@ class PayoutRepository:
             },
         )
         return {row.id for row in kept}
-
-    async def answer(self, given: Sequence[GivenAnswer]) -> None:
-        """Keep what callers are told, for whoever asks again under the same key."""
-        users, keys, statuses, bodies = (list(each) for each in zip(*given, strict=True))
-        await self._session.execute(
-            _ANSWER, {"users": users, "keys": keys, "statuses": statuses, "bodies": bodies}
-        )
 
     async def dead_page(self, before_id: int | None, rows_max: int) -> list[DeadLine]:
         """Return what waits for a person, the newest first."""

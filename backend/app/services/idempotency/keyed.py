@@ -21,6 +21,8 @@ from backend.app.repositories.idempotency_repository import KeyScope
 from backend.app.services.principal import Principal
 
 KEY_LENGTH_MAX: Final = 255
+# Instead of a status: what was done is not over yet, and nobody was told how it ends.
+STILL_RUNNING: Final = 0
 RETRY_AFTER_SECONDS: Final = 1
 _VISIBLE_ASCII: Final = re.compile(r"[!-~]+")
 
@@ -57,9 +59,9 @@ class Answer:
     is_replayed: bool = False
 
     @classmethod
-    def of(cls, shown: BaseModel, status: HTTPStatus) -> Self:
+    def of(cls, shown: BaseModel, status: int) -> Self:
         """Return what is shown as an answer."""
-        return cls(status.value, shown.model_dump_json().encode())
+        return cls(int(status), shown.model_dump_json().encode())
 
     @classmethod
     def refusing(cls, refusal: StrongroomError, request_id: str | None, now: Clock) -> Self:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from http import HTTPStatus
 from typing import NamedTuple
 
 from pydantic import SecretStr
@@ -10,7 +9,7 @@ from pydantic import SecretStr
 from backend.app.audit_record import SYSTEM, Act, AuditObject, AuditRecord
 from backend.app.audit_record import Outcome as Recorded
 from backend.app.enums import WithdrawalState
-from backend.app.errors import PayoutRefused
+from backend.app.models.notification_event import NotificationEvent
 from backend.app.repositories.payout_repository import Claimed, PutOff
 from backend.app.services.idempotency.keyed import Answer
 from backend.app.services.settlement.retry_plan import next_look, next_try
@@ -23,6 +22,8 @@ from backend.app.services.settlement.verdicts import (
     Verdict,
 )
 from backend.app.services.settlement.waiting_room import Waiter
+from backend.app.services.withdrawals.conclusion import answer_of
+from backend.app.services.withdrawals.news import settled_news
 
 
 class Outcome(NamedTuple):
@@ -53,6 +54,13 @@ class Outcomes:
         return [
             (waiter, _answer(waiter, self._of[waiter.booked.id].verdict, self.at))
             for waiter in waiters
+        ]
+
+    def news(self, settled: Mapping[int, int]) -> list[NotificationEvent]:
+        """Return what merchants are told, given what was news: owners by id."""
+        return [
+            settled_news(owner_id, id_, self._of[id_].payout.amount, self.at)
+            for id_, owner_id in settled.items()
         ]
 
     def records(self, settled: Mapping[int, int], put_off: Collection[int]) -> list[AuditRecord]:
@@ -110,21 +118,18 @@ def _put_off(outcome: Outcome, at: datetime, chance: float) -> PutOff | None:
 
 
 def _answer(waiter: Waiter, verdict: Verdict, at: datetime) -> Answer:
+    told: dict[str, object] = {"changed_at": at}
     match verdict:
         case Settled():
-            paid = {"state": WithdrawalState.SETTLED, "changed_at": at}
-            return Answer.of(waiter.booked.model_copy(update=paid), HTTPStatus.CREATED)
+            told["state"] = WithdrawalState.SETTLED
         case Refused(reason):
-            refusal = PayoutRefused(
-                "The bank refuses this payout; your credit and the pool have it back.",
-                facts={"withdrawal_id": waiter.booked.id, "reason": reason},
-            )
-            return Answer.refusing(refusal, waiter.asked.principal.request_id, lambda: at)
+            told |= {"state": WithdrawalState.FAILED, "reason": reason}
         case Unknown(silence):
-            told = {"state": WithdrawalState.UNKNOWN, "reason": silence.value, "changed_at": at}
+            told |= {"state": WithdrawalState.UNKNOWN, "reason": silence.value}
         case NotAsked():
-            told = {"state": WithdrawalState.SETTLING, "changed_at": at}
-    return Answer.of(waiter.booked.model_copy(update=told), HTTPStatus.ACCEPTED)
+            told["state"] = WithdrawalState.SETTLING
+    shown = waiter.booked.model_copy(update=told)
+    return answer_of(shown, waiter.asked.principal.request_id, at)
 
 
 def _record(

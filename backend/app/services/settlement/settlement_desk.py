@@ -19,16 +19,18 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from backend.app.audit_record import SYSTEM, Caller
 from backend.app.clock import Clock
 from backend.app.database import Database
-from backend.app.enums import WithdrawalState
 from backend.app.errors import WithdrawalDecided
 from backend.app.logs import logger
 from backend.app.repositories.audit_repository import AuditRepository
-from backend.app.repositories.payout_repository import Claimed, GivenAnswer, PayoutRepository
+from backend.app.repositories.idempotency_repository import IdempotencyRepository, KeyScope
+from backend.app.repositories.notification_repository import NotificationRepository
+from backend.app.repositories.payout_repository import Claimed, PayoutRepository
 from backend.app.schemas.withdrawal_schemas import WithdrawalShown
-from backend.app.services.idempotency.keyed import Answer, in_progress
+from backend.app.services.idempotency.keyed import STILL_RUNNING, Answer
 from backend.app.services.settlement.outcomes import Outcome, Outcomes, begun_records, payout_of
 from backend.app.services.settlement.verdicts import NotAsked, Payout, Refused, Verdict
 from backend.app.services.settlement.waiting_room import Waiter, WaitingRoom
+from backend.app.services.withdrawals.conclusion import given, key_scope
 from backend.app.services.withdrawals.decision import WithdrawalAsked
 
 # Longer than a batch and the blocks around it can take.
@@ -66,8 +68,6 @@ class GivesBack(Protocol):
 class SettlementDesk:
     """Pays out what is booked in this process at once, and whatever is due, from anywhere."""
 
-    booked_status = HTTPStatus.ACCEPTED
-
     def __init__(
         self,
         *,
@@ -83,6 +83,7 @@ class SettlementDesk:
         self._gives_back = gives_back
         self._now = now
         self._is_async = is_async
+        self.booked_status: int = HTTPStatus.ACCEPTED if is_async else STILL_RUNNING
         self._caller_wait_seconds_max = caller_wait_seconds_max
         self._booked: deque[int] = deque()
         self._batches: set[asyncio.Task[None]] = set()
@@ -110,27 +111,14 @@ class SettlementDesk:
     async def concluded(self, asked: WithdrawalAsked, answer: Answer) -> Answer:
         """Return what a caller is told, once his withdrawal is paid out or he has waited enough.
 
-        Raises:
-            IdempotencyInProgress: the same request is being paid out.
+        What comes back still running is not known here, or not yet.
         """
-        if answer.status != HTTPStatus.ACCEPTED:
+        if answer.status != STILL_RUNNING:
             return answer
         booked = WithdrawalShown.model_validate_json(answer.body)
         if not self._room.is_expected(booked.id):
             return answer
-        if answer.is_replayed:
-            raise in_progress()
-        waiter = Waiter(asked, booked, answer)
-        self._room.enter(waiter)
-        try:
-            async with asyncio.timeout(self._caller_wait_seconds_max):
-                return await asyncio.shield(waiter.told)
-        except TimeoutError:
-            if not self._room.leave(booked.id):
-                return await waiter.told
-            return await self._under_way(waiter)
-        finally:
-            self._room.leave(booked.id)
+        return await self._told(Waiter(asked, booked)) or answer
 
     async def settle_due(self) -> bool:
         """Pay out a bounded number of what is due; return whether to look again at once."""
@@ -152,6 +140,17 @@ class SettlementDesk:
         for batch in batches:
             batch.cancel()
         await asyncio.gather(*batches, return_exceptions=True)
+
+    async def _told(self, waiter: Waiter) -> Answer | None:
+        self._room.enter(waiter)
+        try:
+            async with asyncio.timeout(self._caller_wait_seconds_max):
+                return await asyncio.shield(waiter.told)
+        except TimeoutError:
+            # Whoever is being told this moment waits for that.
+            return None if self._room.leave(waiter.booked.id) else await waiter.told
+        finally:
+            self._room.leave(waiter.booked.id)
 
     async def _pay_booked(self) -> None:
         while self._booked:
@@ -196,28 +195,34 @@ class SettlementDesk:
             at = self._now()
             outcomes = Outcomes(come_back, at, random.random)
             answers = outcomes.answers(waiters)
-            await self._write(outcomes, answers)
+            written = await self._write(outcomes, answers)
         except BaseException:
             for waiter in waiters:
-                waiter.tell(waiter.kept)
+                waiter.tell(None)
             raise
         for waiter, answer in answers:
-            waiter.tell(answer)
+            waiter.tell(answer if key_scope(waiter.asked) in written else None)
 
-    async def _write(self, outcomes: Outcomes, answers: Sequence[tuple[Waiter, Answer]]) -> None:
+    async def _write(
+        self, outcomes: Outcomes, answers: Sequence[tuple[Waiter, Answer]]
+    ) -> set[KeyScope]:
+        """Write how payouts ended and who is told what; return the keys that are answered so."""
         async with self._database.transaction() as session:
             payouts = PayoutRepository(session)
             settled = dict(await payouts.settle(outcomes.settled_ids, outcomes.at))
             put_off = set()
             if outcomes.put_off:
                 put_off = await payouts.put_off(outcomes.put_off, outcomes.at)
-            if answers:
-                await payouts.answer([_given(*each) for each in answers])
+            written = await IdempotencyRepository(session).answer(
+                [given(waiter.asked, answer) for waiter, answer in answers]
+            )
+            await NotificationRepository(session).add(*outcomes.news(settled))
             records = outcomes.records(settled, put_off)
             if records:
                 await AuditRepository(session).append(records)
         for withdrawal_id in outcomes.given_up_ids & put_off:
             _LOG.error("settlement_given_up", withdrawal_id=withdrawal_id)
+        return written
 
     async def _return_money(self, payout: Payout, refused: Refused) -> None:
         try:
@@ -225,13 +230,6 @@ class SettlementDesk:
         except WithdrawalDecided:
             # The settlement has said both yes and no of one id: only a person can tell.
             _LOG.error("settlement_contradicts_itself", withdrawal_id=payout.withdrawal_id)
-
-    async def _under_way(self, waiter: Waiter) -> Answer:
-        shown = waiter.booked.model_copy(update={"state": WithdrawalState.SETTLING})
-        answer = Answer.of(shown, HTTPStatus.ACCEPTED)
-        async with self._database.transaction() as session:
-            await PayoutRepository(session).answer([_given(waiter, answer)])
-        return answer
 
     def _end_batch(self, batch: "asyncio.Task[None]") -> None:
         self._batches.discard(batch)
@@ -243,7 +241,3 @@ class SettlementDesk:
 async def _record_begun(session: AsyncSession, claimed: Sequence[Claimed], at: datetime) -> None:
     if records := begun_records(claimed, at):
         await AuditRepository(session).append(records)
-
-
-def _given(waiter: Waiter, answer: Answer) -> GivenAnswer:
-    return GivenAnswer(*waiter.asked.scope, answer.status, answer.body)

@@ -1,7 +1,7 @@
 """Callers who wait for their payout: each is told once, and what he is told is kept.
 
 What is kept under his key changes in the transaction of the payout's end, before he hears of it.
-Whoever has waited long enough leaves; then what was kept for him stays.
+Who is told nothing finds out from his key and his withdrawal how they stand.
 """
 
 import asyncio
@@ -19,11 +19,10 @@ class Waiter:
 
     asked: WithdrawalAsked
     booked: WithdrawalShown
-    kept: Answer
-    told: "asyncio.Future[Answer]" = field(default_factory=asyncio.Future)
+    told: "asyncio.Future[Answer | None]" = field(default_factory=asyncio.Future)
 
-    def tell(self, answer: Answer) -> None:
-        """Tell him, unless he is gone."""
+    def tell(self, answer: Answer | None) -> None:
+        """Tell him, unless he is gone; None says that nothing is known here."""
         if not self.told.done():
             self.told.set_result(answer)
 
@@ -57,8 +56,8 @@ class WaitingRoom:
         return [waiter for waiter in found if waiter is not None]
 
     def dismiss(self, withdrawal_ids: Iterable[int]) -> None:
-        """Expect these no more, and let those who still wait have what was kept for them."""
+        """Expect these no more, and send those who still wait away."""
         ids = list(withdrawal_ids)
         self._expected.difference_update(ids)
         for waiter in self.take(ids):
-            waiter.tell(waiter.kept)
+            waiter.tell(None)

@@ -53,7 +53,7 @@ class Decided:
     """What is to be written for a batch, and what each caller is told once it is committed."""
 
     # What a booking is answered with until it is known how it ends.
-    booked_status: HTTPStatus = HTTPStatus.CREATED
+    booked_status: int = HTTPStatus.CREATED
     # None: the key came with something else before.
     outcomes: list[Answer | None] = field(default_factory=list)
     bookings: list[Booking] = field(default_factory=list)
@@ -67,7 +67,7 @@ def decide(
     at: datetime,
     *,
     again: bool = False,
-    booked_status: HTTPStatus = HTTPStatus.CREATED,
+    booked_status: int = HTTPStatus.CREATED,
 ) -> Decided:
     """Return what becomes of a batch.
 

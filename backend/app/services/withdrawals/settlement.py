@@ -1,7 +1,7 @@
 """The port to whoever pays out: what it is told of, and when.
 
 A withdrawal in the state `requested` is a row that waits for it, so nothing depends on being told:
-who settles may also look. What became of a withdrawal comes back through `SettlingService`.
+who settles may also look. What is not paid out is given back through `SettlingService`.
 """
 
 from collections.abc import Sequence
@@ -17,10 +17,11 @@ from backend.app.services.withdrawals.decision import WithdrawalAsked
 class Settlement(Protocol):
     """Whoever pays withdrawals out.
 
-    `booked_status` is what a booking is answered with: 202 where that is not the end of it.
+    `booked_status` is what a booking is answered with: 202 where it is paid out later, and
+    `STILL_RUNNING` where its caller waits for the end.
     """
 
-    booked_status: HTTPStatus
+    booked_status: int
 
     async def enqueue(self, connection: asyncpg.Connection, withdrawal_ids: Sequence[int]) -> None:
         """Queue withdrawals in the transaction that books them, without the network.
@@ -36,8 +37,7 @@ class Settlement(Protocol):
     async def concluded(self, asked: WithdrawalAsked, answer: Answer) -> Answer:
         """Return what a caller is told of his withdrawal, having waited for its end or not.
 
-        Raises:
-            IdempotencyInProgress: the same request is being paid out.
+        What comes back still running was not waited for long enough.
         """
         ...
 
@@ -45,7 +45,7 @@ class Settlement(Protocol):
 class NoSettlement:
     """Nobody pays out yet: withdrawals stay `requested`, on the books and in the queue."""
 
-    booked_status = HTTPStatus.CREATED
+    booked_status: int = HTTPStatus.CREATED
 
     async def enqueue(self, connection: asyncpg.Connection, withdrawal_ids: Sequence[int]) -> None:
         """Leave them where they are: the rows are the queue."""

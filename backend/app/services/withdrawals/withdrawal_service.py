@@ -8,8 +8,9 @@ from backend.app.schemas.withdrawal_schemas import (
     WithdrawalRequest,
     WithdrawalShown,
 )
-from backend.app.services.idempotency.keyed import Answer, fingerprint
+from backend.app.services.idempotency.keyed import STILL_RUNNING, Answer, fingerprint
 from backend.app.services.principal import Principal
+from backend.app.services.withdrawals.conclusion import Conclusion
 from backend.app.services.withdrawals.decision import WithdrawalAsked
 from backend.app.services.withdrawals.settlement import Settlement
 from backend.app.services.withdrawals.withdrawal_writer import WithdrawalWriter
@@ -19,11 +20,16 @@ class WithdrawalService:
     """The use cases of drawing on one's credit."""
 
     def __init__(
-        self, database: Database, writer: WithdrawalWriter, settlement: Settlement
+        self,
+        database: Database,
+        writer: WithdrawalWriter,
+        settlement: Settlement,
+        conclusion: Conclusion,
     ) -> None:
         self._database = database
         self._writer = writer
         self._settlement = settlement
+        self._conclusion = conclusion
 
     async def withdraw(
         self, principal: Principal, asked: WithdrawalRequest, key: str | None
@@ -40,7 +46,12 @@ class WithdrawalService:
         if key is None:
             raise IdempotencyKeyMissing("Send a header Idempotency-Key, a new one per withdrawal.")
         waiting = WithdrawalAsked(principal, key, fingerprint(asked), asked.amount)
-        return await self._settlement.concluded(waiting, await self._writer.book(waiting))
+        answer = await self._writer.book(waiting)
+        if not answer.is_replayed:
+            answer = await self._settlement.concluded(waiting, answer)
+        if answer.status != STILL_RUNNING:
+            return answer
+        return await self._conclusion.of(waiting, answer)
 
     async def get(self, owner_id: int, withdrawal_id: int) -> WithdrawalShown:
         """Return one of one's own withdrawals.

@@ -28,6 +28,7 @@ from backend.tests.support.databases import copy_of
 from backend.tests.support.fake_connector import FakeConnector
 from backend.tests.support.people import Person, person
 from backend.tests.support.settings import settings_for_tests
+from backend.tests.support.settlements import pay_out
 
 MONEY = strategies.integers(1, 30_000).map(lambda cents: Decimal(cents) / 100)
 
@@ -150,23 +151,21 @@ class CreditMachine(RuleBasedStateMachine):
         again = self.do(credit.withdraw(self.world.services, who, amount, key))
         assert (again.status, again.body, again.is_replayed) == (first.status, first.body, True)
 
-    @rule(withdrawal=withdrawals, end=strategies.sampled_from(["settled", "failed", "unknown"]))
+    @rule(withdrawal=withdrawals, end=strategies.sampled_from(["settled", "failed"]))
     def settle(self, withdrawal: int, end: str) -> None:
-        settling = self.world.services.credit.settling
-        act = {
-            "settled": lambda: settling.finish(withdrawal, SYSTEM),
-            "failed": lambda: settling.give_back(withdrawal, "account_closed", SYSTEM),
-            "unknown": lambda: settling.mark_unknown(withdrawal, "no_answer", SYSTEM),
-        }[end]
+        services = self.world.services
         ended = self.ended.get(withdrawal)
-        try:
-            self.do(act())
-        except WithdrawalDecided:
-            assert ended is not None
-            assert end not in {ended, "unknown"}
-            return
-        assert ended is None or end in {ended, "unknown"}
-        if ended is None and end != "unknown":
+        if end == "settled":
+            paid = self.do(pay_out(services.database, services.clock, withdrawal))
+            assert paid == (ended is None)
+        else:
+            try:
+                self.do(services.credit.settling.give_back(withdrawal, "account_closed", SYSTEM))
+            except WithdrawalDecided:
+                assert ended == "settled"
+                return
+            assert ended != "settled"
+        if ended is None:
             self.ended[withdrawal] = end
             user_id, amount = self.open.pop(withdrawal)
             if end == "failed":
