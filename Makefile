@@ -5,14 +5,20 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 WORKERS ?= auto
+LOAD_VENV := .venv-load
+USERS ?= 500
+SECONDS ?= 120
 
 ifdef UV
-make_venv = $(UV) venv --quiet --allow-existing --python '>=3.11,<3.15' $(VENV)
-install = $(UV) pip install --quiet --python $(BIN)/python
+make_venv = $(UV) venv --quiet --allow-existing --python '>=3.11,<3.15' $(1)
+install = $(UV) pip install --quiet --python $(1)/bin/python
 else
-make_venv = $(PYTHON) -m venv $(VENV)
-install = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+make_venv = $(PYTHON) -m venv $(1)
+install = $(1)/bin/python -m pip install --quiet --disable-pip-version-check
 endif
+
+# The one place that names the version of Locust is pyproject.toml.
+load_extra = import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["load"], sep=chr(10))
 
 .PHONY: help run rehearse test check format bench load faults fuzz conformance pooler lock clean
 
@@ -41,6 +47,9 @@ format: $(VENV)/.tests ## Format the code and mend what can be mended
 bench: $(VENV)/.tests ## Measure: ratios to a reference, side by side in one run
 	@for file in $(filter-out bench/locustfile.py,$(wildcard bench/[a-z]*.py)); do $(BIN)/python -m "bench.$$(basename $$file .py)" || exit 1; done
 
+load: $(VENV)/.tests $(LOAD_VENV)/.ready ## Let 500 users draw on the house for two minutes, and count the money
+	@$(BIN)/python -m bench._load $(LOAD_VENV)/bin/locust $(USERS) $(SECONDS)
+
 faults: $(VENV)/.tests ## Run the long stories: rotations killed again and again, the vault against a model
 	@$(BIN)/pytest -n $(WORKERS) -m slow backend/tests/faults backend/tests/commands backend/tests/properties
 
@@ -62,19 +71,27 @@ lock: ## Resolve the requirements anew (needs uv)
 	  --custom-compile-command 'make lock' --quiet --extra build --extra dev --output-file requirements-dev.txt
 
 clean: ## Remove what was made here, but never the vault in .strongroom
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage
+	rm -rf $(VENV) $(LOAD_VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage
 
 $(VENV)/.venv:
-	@$(make_venv)
+	@$(call make_venv,$(VENV))
 	@touch $@
 
 $(VENV)/.runs: $(VENV)/.venv requirements.txt pyproject.toml
 	@echo 'Installing what Strongroom needs (once) ...'
-	@$(install) --require-hashes -r requirements.txt
-	@$(install) --no-deps --no-build-isolation -e .
+	@$(call install,$(VENV)) --require-hashes -r requirements.txt
+	@$(call install,$(VENV)) --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/.tests: $(VENV)/.runs requirements-dev.txt
 	@echo 'Installing what the tests need (once) ...'
-	@$(install) --require-hashes -r requirements-dev.txt
+	@$(call install,$(VENV)) --require-hashes -r requirements-dev.txt
+	@touch $@
+
+# Locust patches what it runs in, and brings a plugin for pytest: it gets nothing else beside it.
+$(LOAD_VENV)/.ready: $(VENV)/.runs
+	@echo 'Installing Locust (once) ...'
+	@$(call make_venv,$(LOAD_VENV))
+	@$(BIN)/python -c '$(load_extra)' > $(LOAD_VENV)/requirements.txt
+	@$(call install,$(LOAD_VENV)) -r $(LOAD_VENV)/requirements.txt
 	@touch $@
