@@ -47,11 +47,10 @@ def _by_books(story: Story) -> list[tuple[int, int, int]]:
     books = [OrderBook() for _ in range(_CARDS)]
     trades = []
     for card, place in story:
-        trades += [
-            (event.maker_order_id, event.taker_order_id, event.price)
-            for event in books[card].apply(place)
-            if isinstance(event, Traded)
-        ]
+        for event in books[card].apply(place):
+            if isinstance(event, Traded):
+                maker, taker, price, _ = event
+                trades.append((maker, taker, price))
     return trades
 
 

@@ -92,13 +92,12 @@ class BookSide:
         order = level.first
         if order is None:
             return
-        level.quantity -= order.left
-        after = order.after
+        level.first = after = order.after
         order.level = order.after = None
-        level.first = after
         if after is None:
             self._drop(level)
         else:
+            level.quantity -= order.left
             after.before = None
 
     def levels(self) -> Iterator[PriceLevel]:

@@ -75,6 +75,36 @@ class OrderBook:
             yield place, place.quantity
 
     def _place(self, place: Place, events: list[Event]) -> None:
+        order_id, _, side, quantity, price, kind, force, stop_price, _ = place
+        # Most orders are plain limit orders, and most of those rest: told at once, without the
+        # calls that all others need (bench/matching.py).
+        if (
+            kind is not _LIMIT
+            or force is not _GTC
+            or stop_price is not None
+            or price is None
+            or not 0 < price <= PRICE_MAX
+            or not 0 < quantity <= QUANTITY_MAX
+            or order_id <= self.last_order_id
+        ):
+            self._place_special(place, events)
+            return
+        self.last_order_id = order_id
+        if side is _BUY:
+            mine, best = self._bids, self._asks.best
+            rests = best is None or best.price > price
+        else:
+            mine, best = self._asks, self._bids.best
+            rests = best is None or best.price < price
+        if rests:
+            order = OpenOrder(place, quantity)
+            mine.add(order, price)
+            self._keep(order)
+            return
+        self._enter(place, events)
+        self._enter_triggered(events)
+
+    def _place_special(self, place: Place, events: list[Event]) -> None:
         reason = self._unfit(place)
         if reason is not None:
             events.append(Rejected(place.order_id, reason))
@@ -85,25 +115,22 @@ class OrderBook:
             self._keep(OpenOrder(place, place.quantity))
             return
         self._enter(place, events)
+        self._enter_triggered(events)
+
+    def _enter_triggered(self, events: list[Event]) -> None:
         while self._triggered:
             self._enter(self._triggered.popleft(), events)
 
     def _unfit(self, place: Place) -> RejectReason | None:
-        order_id, _, _, quantity, price, kind, force, stop_price, _ = place
-        if order_id <= self.last_order_id:
+        if place.order_id <= self.last_order_id:
             return RejectReason.ORDER_ID_NOT_NEW
-        if not 0 < quantity <= QUANTITY_MAX:
+        if not 0 < place.quantity <= QUANTITY_MAX:
             return RejectReason.QUANTITY_OUT_OF_RANGE
-        # Most orders are plain limit orders: those are told at once.
-        if kind is not _LIMIT or stop_price is not None or price is None or price < 1:
-            unfit = _unfit_price(place)
-            if unfit is not None:
-                return unfit
-        elif price > PRICE_MAX:
-            return RejectReason.PRICE_OUT_OF_RANGE
-        if force is _POST_ONLY and kind is not _STOP_LIMIT and self._would_take(place):
-            return RejectReason.WOULD_TAKE
-        return None
+        unfit = _unfit_price(place)
+        if unfit is not None:
+            return unfit
+        is_post_only = place.time_in_force is _POST_ONLY and place.type is not _STOP_LIMIT
+        return RejectReason.WOULD_TAKE if is_post_only and self._would_take(place) else None
 
     def _is_reached(self, place: Place) -> bool:
         if self.last_price is None or place.stop_price is None:
