@@ -70,6 +70,25 @@ _UNCLAIMED: Final = """
     LEFT JOIN withdrawals AS w ON w.movement_id = m.id
     WHERE m.kind = 'withdrawal' AND w.id IS NULL ORDER BY 1 LIMIT :rows
 """
+# What the bank paid: every settled withdrawal once, as it stands, and none that was given back.
+_UNPAID: Final = """
+    SELECT w.id FROM withdrawals AS w
+    LEFT JOIN settlements AS s
+        ON s.withdrawal_id = w.id AND s.state = 'settled' AND s.amount = w.amount
+        AND s.merchant_id = w.user_id AND s.account_id = w.account_id
+    WHERE w.state = 'settled' AND s.withdrawal_id IS NULL ORDER BY 1 LIMIT :rows
+"""
+_PAID_AND_BACK: Final = """
+    SELECT w.id FROM withdrawals AS w JOIN settlements AS s ON s.withdrawal_id = w.id
+    WHERE s.state = 'settled' AND (w.state = 'failed' OR EXISTS (
+        SELECT FROM ledger_movements AS m WHERE m.reverses_id = w.movement_id
+    )) ORDER BY 1 LIMIT :rows
+"""
+_STRAY: Final = """
+    SELECT s.withdrawal_id FROM settlements AS s
+    WHERE NOT EXISTS (SELECT FROM withdrawals AS w WHERE w.id = s.withdrawal_id)
+    ORDER BY 1 LIMIT :rows
+"""
 # What merchants owe, added up from their withdrawals instead of from the ledger.
 _MERCHANTS: Final = """
     SELECT a.id, a.kind, a.owner_id, a.name, a.balance, coalesce(w.amount, 0)
@@ -111,6 +130,9 @@ _QUESTIONS: Final = (
     (_REVERSALS, "movement {id} is not the opposite of what it reverses"),
     (_WITHDRAWALS, "withdrawal {id} does not agree with its movements"),
     (_UNCLAIMED, "movement {id} is a withdrawal that is not there"),
+    (_UNPAID, "withdrawal {id} is settled, but the settlement did not pay it as it stands"),
+    (_PAID_AND_BACK, "withdrawal {id} was paid out and given back"),
+    (_STRAY, "the settlement was asked for withdrawal {id}, which is not there"),
     (_MERCHANTS, "{account} keeps {kept}, but its withdrawals add up to {computed}"),
     (_POOLS, "{account} keeps {kept}, but fundings less withdrawals are {computed}"),
 )

@@ -9,6 +9,7 @@ from backend.app.enums import Role
 from backend.app.services.ledger.ledger_proof import prove_ledger
 from backend.tests.support.credit import assert_proved, fund, merchant, withdrawn
 from backend.tests.support.people import person
+from backend.tests.support.settlements import pay_out
 
 
 @pytest.fixture
@@ -150,3 +151,43 @@ async def test_who_has_an_account_cannot_be_deleted_but_an_applicant_can(
         " SELECT id, 5, 'DE89' FROM users WHERE username = 'bob'",
         "DELETE FROM users WHERE username = 'bob'",
     )
+
+
+async def test_what_was_paid_out_once_is_proved(services: Container, booked: int) -> None:
+    await pay_out(services.database, services.clock, booked)
+
+    await assert_proved(services)
+
+
+@pytest.mark.parametrize(
+    ("tampered", "named"),
+    [
+        ("DELETE FROM settlements", "withdrawal {id} is settled, but the settlement did not pay"),
+        (
+            "UPDATE settlements SET amount = amount + 1",
+            "withdrawal {id} is settled, but the settlement did not pay it as it stands",
+        ),
+        (
+            "UPDATE settlements SET merchant_id = merchant_id + 1",
+            "withdrawal {id} is settled, but the settlement did not pay it as it stands",
+        ),
+        (
+            "UPDATE settlements SET state = 'refused', reason = 'refused_by_bank'",
+            "withdrawal {id} is settled, but the settlement did not pay it as it stands",
+        ),
+        ("UPDATE withdrawals SET state = 'failed'", "withdrawal {id} was paid out and given back"),
+        (
+            "UPDATE settlements SET withdrawal_id = 999",
+            "the settlement was asked for withdrawal 999, which is not there",
+        ),
+    ],
+)
+async def test_what_the_settlement_paid_otherwise_is_named(
+    services: Container, booked: int, tampered: str, named: str
+) -> None:
+    await pay_out(services.database, services.clock, booked)
+    await run(services, "ALTER TABLE settlements DISABLE TRIGGER USER", tampered)
+
+    findings = (await prove_ledger(services.database)).findings
+
+    assert any(named.format(id=booked) in finding for finding in findings), findings
