@@ -1,7 +1,8 @@
 """Enter merchants with credit, and a pool that covers it: what a load test draws on.
 
 Goes the way of everybody else, through registration, approval and topping up, so each password is
-hashed for itself: a thousand take half a minute on two cores, and as long again for `--tokens`.
+hashed for itself: for a thousand that is half a minute of processor time, and for `--tokens`, which
+signs everybody in, as much again.
 Running it again enters who is missing and tops up what is missing. Names and passwords are kept in
 a file that only its owner reads, and are never printed.
 """

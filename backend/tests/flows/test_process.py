@@ -181,6 +181,10 @@ def test_secrets_that_others_can_read_refuse_the_start(home: Path) -> None:
     [
         ({}, ("DATABASE_URL", "strongroom up")),
         ({"DATABASE_URL": "mysql://somewhere/else"}, ("DATABASE_URL", "postgresql://")),
+        (
+            {"DATABASE_DIRECT_URL": "postgresql://past/the-pooler"},
+            ("DATABASE_DIRECT_URL", "DATABASE_URL"),
+        ),
         ({"API_PORT": "many"}, ("API_PORT",)),
         ({"EXCHANGE_MODE": "both"}, ("EXCHANGE_MODE",)),
     ],

@@ -50,13 +50,13 @@ def script() -> ModuleType:
     return module
 
 
-async def init_db(url: str, directory: Path) -> tuple[int | None, str]:
+async def init_db(url: str, directory: Path, **more: str) -> tuple[int | None, str]:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         SCRIPT,
         "--wait-seconds",
         "10",
-        env={"DATABASE_URL": url},
+        env={"DATABASE_URL": url, **more},
         cwd=directory,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
@@ -86,6 +86,18 @@ async def test_a_finished_database_stays_as_it_is(database_url: str, tmp_path: P
         after = await connection.fetchval("SELECT version_num FROM alembic_version")
     assert (code, after) == (0, before)
     assert output.endswith("has the newest form.\n")
+
+
+async def test_it_goes_past_a_pooler_where_there_is_a_way(
+    missing_database: str, tmp_path: Path
+) -> None:
+    pooler = "postgresql://nobody@127.0.0.1:9/none"
+
+    code, output = await init_db(pooler, tmp_path, DATABASE_DIRECT_URL=missing_database)
+
+    assert code == 0, output
+    async with server_connection(missing_database) as connection:
+        assert await connection.fetchval("SELECT count(*) FROM alembic_version") == 1
 
 
 async def test_a_wrong_password_is_said_at_once_and_not_shown(cluster_url: str) -> None:
