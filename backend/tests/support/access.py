@@ -99,11 +99,16 @@ async def _webhook(world: World, owner: Person) -> int:
     return int(answer.json()["id"])
 
 
-async def _alert(world: World, owner: Person) -> int:
+async def tell_prices(world: World) -> None:
+    """Let BTC/USDT be known, and have a price."""
     async with world.services.database.transaction() as session:
         for statement in _PRICED:
             await session.execute(text(statement))
     await world.services.market.names.forget()
+
+
+async def _alert(world: World, owner: Person) -> int:
+    await tell_prices(world)
     answer = await world.client.post(
         "/api/v1/price-alerts", json=_wanted_price(), headers=owner.headers
     )
