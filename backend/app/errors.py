@@ -444,6 +444,41 @@ class ClientOrderIdTaken(Conflict):
     title = "This id names another order"
 
 
+class TransferReferenceTaken(Conflict):
+    """The account has moved another amount under this reference."""
+
+    slug = "transfer-reference-taken"
+    title = "This reference names another transfer"
+
+
+class InsufficientFunds(Conflict):
+    """The account has not enough available for this; nothing has changed."""
+
+    slug = "insufficient-funds"
+    title = "Not enough is available"
+
+
+class OrderNotOpen(Conflict):
+    """There is nothing of the order left to cancel; to the venue a stranger's is such a one too."""
+
+    slug = "order-not-open"
+    title = "The order is not open"
+
+
+class PostOnlyWouldTake(Conflict):
+    """A post-only order that would have traded at once; nothing was placed."""
+
+    slug = "post-only-would-take"
+    title = "The order would trade at once"
+
+
+class TooManyOpenOrders(Conflict):
+    """The account has as many open orders as it may; nothing was placed."""
+
+    slug = "too-many-open-orders"
+    title = "Too many open orders"
+
+
 class EngineElsewhere(Unavailable):
     """This process does not lead the market now; nothing was placed."""
 

@@ -1,0 +1,58 @@
+"""Where a shard takes commands, whoever runs it: in this process, or in another."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple, Protocol
+
+from backend.app.errors import StrongroomError
+from backend.app.venue.batch import Done, OrderStatus
+from backend.app.venue.commands import Command, NewOrder
+
+
+class Known(NamedTuple):
+    """An order that is stored, as its owner is told of it. `value` sums price x quantity."""
+
+    id: int
+    order: NewOrder
+    executed: int
+    value: int
+    status: OrderStatus
+    created_at: datetime
+
+
+class Depth(NamedTuple):
+    """A committed book: prices in ticks with what rests at them in lots, the best first."""
+
+    bids: list[tuple[int, int]]
+    asks: list[tuple[int, int]]
+
+
+Answer = Known | Done | StrongroomError
+"""What became of a command: the order, or the number it was carried out under, or a refusal."""
+
+
+class VenueDesk(Protocol):
+    """Takes the commands of one shard, or of several."""
+
+    async def carry_out(self, commands: Sequence[Command]) -> list[Answer]:
+        """Carry out commands one after the other; return what became of each once it is committed.
+
+        Static rules of the instruments were checked before. What depends on what stands in the
+        books is an answer: `InsufficientFunds`, `OrderNotOpen`, `PostOnlyWouldTake`,
+        `TooManyOpenOrders`, `ClientOrderIdTaken`, `TransferReferenceTaken`, `OrderRefused`.
+
+        Raises:
+            EngineElsewhere: nothing was carried out, and here nothing will be now.
+            VenueBusy: too many wait; nothing was carried out.
+            OrderOutcomeUnknown: all of it may have been carried out, or nothing.
+        """
+        ...
+
+    async def depth(self, instrument_id: int, levels_max: int) -> Depth:
+        """Return the committed book of an instrument.
+
+        Raises:
+            EngineElsewhere: the book is not kept here.
+            VenueBusy: too many wait for a book.
+        """
+        ...
