@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
+from backend.app.exchanges.answers.base import World
 from backend.app.exchanges.answers.registry import answers
 from backend.app.exchanges.registry import dialect
 from backend.app.exchanges.wire import WireRequest
@@ -19,6 +20,7 @@ from backend.app.sandbox.door import Door
 from backend.app.sandbox.fault_control import FaultControl
 from backend.app.sandbox.fault_deck import FaultDeck
 from backend.app.sandbox.faults import SKEW, FaultyDoor
+from backend.app.sandbox.memory_world import MemoryWorld
 from backend.app.sandbox.world import SandboxWorld
 
 BODY_MAX_BYTES: Final = 1024 * 1024
@@ -37,7 +39,7 @@ def create_sandbox_app(
     The seeded accounts stand in `app.state.accounts`.
     """
     accounts = seeded_accounts(seed.encode(), now_ms())
-    world = SandboxWorld(seed.encode(), now_ms, accounts)
+    world = MemoryWorld(SandboxWorld(seed.encode(), now_ms, accounts))
     deck = FaultDeck()
     doors = [
         Mount(
@@ -65,7 +67,7 @@ def create_sandbox_app(
     return app
 
 
-def _door(exchange: str, world: SandboxWorld, accounts: Sequence[SeededAccount]) -> Door:
+def _door(exchange: str, world: World, accounts: Sequence[SeededAccount]) -> Door:
     own = [account for account in accounts if account.exchange == exchange]
     return Door(dialect(exchange), answers(exchange), world, own)
 
@@ -92,7 +94,8 @@ class _HttpDoor:
             return
         caller_address = request.client.host if request.client else ""
         skew_ms = scope.get(SKEW, 0)
-        answer = self._door.answer(self._wire_request(scope, body), caller_address, skew_ms)
+        asked = self._wire_request(scope, body)
+        answer = await self._door.answer(asked, caller_address, skew_ms)
         await Response(answer.body, answer.status, dict(answer.headers))(scope, receive, send)
 
     def _wire_request(self, scope: Scope, body: bytes) -> WireRequest:

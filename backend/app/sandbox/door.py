@@ -11,14 +11,20 @@ from decimal import Decimal
 from typing import Any, Final, cast
 from urllib.parse import parse_qsl
 
-from backend.app.exchanges.answers.base import Answers, Call, Handler, OrderRefused, World
+from backend.app.exchanges.answers.base import (
+    Answers,
+    Call,
+    Handler,
+    OrderRefused,
+    World,
+    answer_of,
+)
 from backend.app.exchanges.answers.rendering import json_body
 from backend.app.exchanges.dialects.base import Dialect
 from backend.app.exchanges.reasons import Reason
 from backend.app.exchanges.wire import Right, WireAnswer, WireRequest
 from backend.app.sandbox.accounts import SeededAccount
 from backend.app.sandbox.not_found import not_found
-from backend.app.sandbox.world import SandboxWorld
 
 PARAMETERS_MAX: Final = 100
 _JSON: Final = {"content-type": "application/json;charset=utf-8"}
@@ -32,7 +38,7 @@ class Door:
         self,
         dialect: Dialect,
         answers: Answers,
-        world: SandboxWorld,
+        world: World,
         accounts: Sequence[SeededAccount],
     ) -> None:
         self._dialect = dialect
@@ -41,7 +47,9 @@ class Door:
         self._accounts = {account.keys.api_key: account for account in accounts}
         self._handlers = _Routes(answers.handlers())
 
-    def answer(self, request: WireRequest, caller_address: str, skew_ms: int = 0) -> WireAnswer:
+    async def answer(
+        self, request: WireRequest, caller_address: str, skew_ms: int = 0
+    ) -> WireAnswer:
         """Answer one request as the exchange would, were its clock `skew_ms` ahead."""
         now_ms = self._world.now_ms() + skew_ms
         right = self._dialect.right_needed(request)
@@ -57,7 +65,7 @@ class Door:
         if handler is None:
             return not_found(self._dialect.exchange, request)
         try:
-            body = handler(self._call(request, account, names, skew_ms))
+            body = await answer_of(handler, self._call(request, account, names, skew_ms))
         except OrderRefused as refused:
             status, body = self._answers.render_order_refused(refused.rule)
             return WireAnswer(status, json_body(body), _JSON)
@@ -100,7 +108,7 @@ class Door:
 class _ClockOff:
     """The world, its clock read wrongly: all else in it is as it is."""
 
-    def __init__(self, world: SandboxWorld, skew_ms: int) -> None:
+    def __init__(self, world: World, skew_ms: int) -> None:
         self._world = world
         self._skew_ms = skew_ms
 

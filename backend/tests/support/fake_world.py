@@ -2,13 +2,13 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
 from backend.app.enums import Known
-from backend.app.exchanges.answers.base import Answers, Call, OrderRefused
+from backend.app.exchanges.answers.base import Answers, Call, OrderRefused, answer_of
 from backend.app.exchanges.answers.rendering import json_body
 from backend.app.exchanges.key_information import Balance, KeyInformation
 from backend.app.exchanges.market_values import (
@@ -66,6 +66,15 @@ FULL_KEY = KeyInformation(
 )
 
 
+def at_once(said: Coroutine[Any, Any, Any]) -> Any:
+    """Return what a coroutine returns that never waits: nothing in this world does."""
+    try:
+        said.send(None)
+    except StopIteration as ended:
+        return ended.value
+    raise AssertionError("it waited for something")
+
+
 @dataclass
 class FakeWorld:
     """The world of one account. A market order fills at once, a limit order rests."""
@@ -88,7 +97,7 @@ class FakeWorld:
     def market(self, symbol: str) -> Market:
         return next(market for market in self.markets() if market.symbol == symbol)
 
-    def ticker(self, symbol: str) -> Ticker:
+    async def ticker(self, symbol: str) -> Ticker:
         market, last = self.market(symbol), PRICE[symbol]
         return Ticker(
             market=market,
@@ -124,7 +133,7 @@ class FakeWorld:
             for back in reversed(range(limit))
         ]
 
-    def order_book(self, symbol: str, limit: int) -> OrderBook:
+    async def order_book(self, symbol: str, limit: int) -> OrderBook:
         price, tick = PRICE[symbol], self.market(symbol).tick_size
         steps = range(1, min(limit, 5) + 1)
         return OrderBook(
@@ -133,20 +142,20 @@ class FakeWorld:
             at_ms=NOW_MS,
         )
 
-    def public_trades(self, symbol: str, limit: int) -> Sequence[PublicTrade]:
+    async def public_trades(self, symbol: str, limit: int) -> Sequence[PublicTrade]:
         trades = (
             PublicTrade(101, PRICE[symbol], Decimal("0.5"), Side.SELL, NOW_MS - 1_000),
             PublicTrade(100, PRICE[symbol], Decimal("0.25"), Side.BUY, NOW_MS - 2_000),
         )
         return trades[:limit]
 
-    def balances(self, account_id: str) -> Sequence[Balance]:
+    async def balances(self, account_id: str) -> Sequence[Balance]:
         return self.held
 
     def key_information(self, account_id: str) -> KeyInformation:
         return self.information
 
-    def place(self, account_id: str, asked: OrderRequest) -> Order:
+    async def place(self, account_id: str, asked: OrderRequest) -> Order:
         if self.refuses:
             raise OrderRefused(self.refuses)
         self.asked.append(asked)
@@ -154,15 +163,16 @@ class FakeWorld:
         self.placed[order.order_id] = order
         return order
 
-    def cancel(self, account_id: str, order_id: int) -> Order:
-        return self.set(self.order(account_id, order_id).order_id, status=OrderStatus.CANCELLED)
+    async def cancel(self, account_id: str, order_id: int) -> Order:
+        found = await self.order(account_id, order_id)
+        return self.set(found.order_id, status=OrderStatus.CANCELLED)
 
-    def order(self, account_id: str, order_id: int) -> Order:
+    async def order(self, account_id: str, order_id: int) -> Order:
         if order_id not in self.placed:
             raise OrderRefused("order_not_found")
         return self.placed[order_id]
 
-    def open_orders(self, account_id: str, symbol: str | None = None) -> Sequence[Order]:
+    async def open_orders(self, account_id: str, symbol: str | None = None) -> Sequence[Order]:
         resting = (OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED)
         return [
             order
@@ -170,10 +180,10 @@ class FakeWorld:
             if order.status in resting and symbol in (None, order.market.symbol)
         ]
 
-    def orders(self, account_id: str, symbol: str | None = None) -> Sequence[Order]:
+    async def orders(self, account_id: str, symbol: str | None = None) -> Sequence[Order]:
         return [o for o in self.placed.values() if symbol in (None, o.market.symbol)]
 
-    def fills(self, account_id: str, symbol: str | None = None) -> Sequence[Fill]:
+    async def fills(self, account_id: str, symbol: str | None = None) -> Sequence[Fill]:
         filled = [order for order in self.placed.values() if order.filled]
         return [
             Fill(
@@ -190,17 +200,17 @@ class FakeWorld:
             if symbol in (None, order.market.symbol)
         ]
 
-    def deposits(self, account_id: str, asset: str | None = None) -> Sequence[Deposit]:
+    async def deposits(self, account_id: str, asset: str | None = None) -> Sequence[Deposit]:
         given = (
             Deposit(501, "BTC", Decimal("2.5"), NOW_MS - MINUTE_MS),
             Deposit(502, "USDT", Decimal(100000), NOW_MS),
         )
         return [deposit for deposit in given if asset in (None, deposit.asset)]
 
-    def ledger(self, account_id: str, asset: str | None = None) -> Sequence[LedgerLine]:
+    async def ledger(self, account_id: str, asset: str | None = None) -> Sequence[LedgerLine]:
         return [
             LedgerLine(d.deposit_id + 100, d.asset, d.amount, d.amount, d.at_ms, None)
-            for d in self.deposits(account_id, asset)
+            for d in await self.deposits(account_id, asset)
         ]
 
     def set(self, order_id: int, **changed: Any) -> Order:
@@ -257,7 +267,9 @@ class Asker:
                     path=found.groupdict(),
                 )
                 try:
-                    return 200, json.loads(json_body(handler(call)), parse_float=Decimal)
+                    return 200, json.loads(
+                        json_body(at_once(answer_of(handler, call))), parse_float=Decimal
+                    )
                 except OrderRefused as refused:
                     status, said = self.answers.render_order_refused(refused.rule)
                     return status, json.loads(json_body(said))

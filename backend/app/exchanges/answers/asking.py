@@ -77,39 +77,41 @@ def time_in_force_in(words: Mapping[str, TimeInForce], word: object) -> TimeInFo
     return found
 
 
-def order_of(call: Call, order_id: int, market: Market | None) -> Order:
+async def order_of(call: Call, order_id: int, market: Market | None) -> Order:
     """Return one order of the caller; another market's order is not found under this one.
 
     Raises:
         OrderRefused: order_not_found.
     """
-    order = call.world.order(call.account_id, order_id)
+    order = await call.world.order(call.account_id, order_id)
     if market is not None and order.market.symbol != market.symbol:
         raise OrderRefused("order_not_found")
     return order
 
 
-def order_by_client_id(call: Call, client_order_id: object, market: Market | None = None) -> Order:
+async def order_by_client_id(
+    call: Call, client_order_id: object, market: Market | None = None
+) -> Order:
     """Return the caller's last order of that name, open or closed: the one the caller gave it.
 
     Raises:
         OrderRefused: order_not_found.
     """
-    orders = call.world.orders(call.account_id, market.symbol if market else None)
+    orders = await call.world.orders(call.account_id, market.symbol if market else None)
     for order in reversed(orders):
         if client_order_id and order.client_order_id == client_order_id:
             return order
     raise OrderRefused("order_not_found")
 
 
-def cancel(call: Call, order_id: int, market: Market | None) -> Order:
+async def cancel(call: Call, order_id: int, market: Market | None) -> Order:
     """Cancel one order of the caller and return it as it then stands.
 
     Raises:
         OrderRefused: order_not_found.
     """
-    order_of(call, order_id, market)
-    return call.world.cancel(call.account_id, order_id)
+    await order_of(call, order_id, market)
+    return await call.world.cancel(call.account_id, order_id)
 
 
 def candles_between(

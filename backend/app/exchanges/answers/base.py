@@ -1,12 +1,14 @@
 """What an exchange's answers are rendered from, and the form of the eight renderers.
 
-The sandbox is the world behind them today, the venue's door later. A renderer is pure but for
-the world it is handed: it reads a request in its exchange's words, asks the world, and says the
-result in its exchange's words. Signatures and rights have been checked before it is called.
+The venue is the world behind them, or the sandbox's own market where there is no database. A
+renderer is pure but for the world it is handed: it reads a request in its exchange's words, asks
+the world, and says the result in its exchange's words. Signatures and rights have been checked
+before it is called.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from inspect import isawaitable
 from typing import Any, Protocol
 
 from backend.app.exchanges.key_information import Balance, KeyInformation
@@ -48,39 +50,39 @@ class World(Protocol):
     def market(self, symbol: str) -> Market:
         """Raises OrderRefused("unknown_symbol")."""
 
-    def ticker(self, symbol: str) -> Ticker: ...
+    async def ticker(self, symbol: str) -> Ticker: ...
 
     def candles(
         self, symbol: str, interval_ms: int, limit: int, end_ms: int | None = None
     ) -> Sequence[Candle]:
         """Oldest first; at most `limit`, the last one opening at or before `end_ms` (now)."""
 
-    def order_book(self, symbol: str, limit: int) -> OrderBook: ...
+    async def order_book(self, symbol: str, limit: int) -> OrderBook: ...
 
-    def public_trades(self, symbol: str, limit: int) -> Sequence[PublicTrade]: ...
+    async def public_trades(self, symbol: str, limit: int) -> Sequence[PublicTrade]: ...
 
-    def balances(self, account_id: str) -> Sequence[Balance]: ...
+    async def balances(self, account_id: str) -> Sequence[Balance]: ...
 
     def key_information(self, account_id: str) -> KeyInformation: ...
 
-    def place(self, account_id: str, asked: OrderRequest) -> Order: ...
+    async def place(self, account_id: str, asked: OrderRequest) -> Order: ...
 
-    def cancel(self, account_id: str, order_id: int) -> Order: ...
+    async def cancel(self, account_id: str, order_id: int) -> Order: ...
 
-    def order(self, account_id: str, order_id: int) -> Order: ...
+    async def order(self, account_id: str, order_id: int) -> Order: ...
 
-    def open_orders(self, account_id: str, symbol: str | None = None) -> Sequence[Order]: ...
+    async def open_orders(self, account_id: str, symbol: str | None = None) -> Sequence[Order]: ...
 
-    def orders(self, account_id: str, symbol: str | None = None) -> Sequence[Order]:
+    async def orders(self, account_id: str, symbol: str | None = None) -> Sequence[Order]:
         """Open and closed ones that are remembered, the oldest first."""
 
-    def fills(self, account_id: str, symbol: str | None = None) -> Sequence[Fill]:
+    async def fills(self, account_id: str, symbol: str | None = None) -> Sequence[Fill]:
         """Oldest first."""
 
-    def deposits(self, account_id: str, asset: str | None = None) -> Sequence[Deposit]:
+    async def deposits(self, account_id: str, asset: str | None = None) -> Sequence[Deposit]:
         """Oldest first."""
 
-    def ledger(self, account_id: str, asset: str | None = None) -> Sequence[LedgerLine]:
+    async def ledger(self, account_id: str, asset: str | None = None) -> Sequence[LedgerLine]:
         """Oldest first."""
 
 
@@ -104,7 +106,20 @@ class Call:
 
 
 Handler = Callable[[Call], Any]
-"""Returns the JSON body of a 200 answer as plain values (str, int, bool, list, dict, None)."""
+"""Returns the JSON body of a 200 answer as plain values (str, int, bool, list, dict, None).
+
+Where the world has to be asked for what others may have changed, it is awaited: see `answer_of`.
+"""
+
+
+async def answer_of(handler: Handler, call: Call) -> Any:
+    """Return what a handler has to say, whether it had to wait for it or not.
+
+    Raises:
+        OrderRefused: the handler's, or its world's.
+    """
+    said = handler(call)
+    return await said if isawaitable(said) else said
 
 
 class Answers(Protocol):

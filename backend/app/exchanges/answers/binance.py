@@ -73,7 +73,7 @@ class BinanceAnswers:
             ("GET", "/api/v3/account"): _account,
             ("GET", "/api/v3/openOrders"): _open_orders,
             ("GET", "/api/v3/allOrders"): _all_orders,
-            ("GET", "/api/v3/order"): lambda call: _order(_asked_order(call)),
+            ("GET", "/api/v3/order"): _one_order,
             ("POST", "/api/v3/order"): _place,
             ("POST", "/api/v3/order/test"): _test_order,
             ("DELETE", "/api/v3/order"): _cancel,
@@ -89,7 +89,7 @@ class BinanceAnswers:
         return 400, {"code": code, "msg": words}
 
 
-def _account(call: Call) -> Any:
+async def _account(call: Call) -> Any:
     return {
         "makerCommission": 0,
         "takerCommission": 0,
@@ -110,22 +110,22 @@ def _account(call: Call) -> Any:
                 "free": plain(balance.available),
                 "locked": plain(balance.locked),
             }
-            for balance in call.world.balances(call.account_id)
+            for balance in await call.world.balances(call.account_id)
         ],
         "permissions": ["SPOT"],
         "uid": int(call.world.key_information(call.account_id).owner_uid or 0),
     }
 
 
-def _open_orders(call: Call) -> Any:
+async def _open_orders(call: Call) -> Any:
     one = NAMES.market_or_none(call.world, call.query.get("symbol"))
-    orders = call.world.open_orders(call.account_id, one.symbol if one else None)
+    orders = await call.world.open_orders(call.account_id, one.symbol if one else None)
     return [_order(order) for order in orders]
 
 
-def _all_orders(call: Call) -> Any:
+async def _all_orders(call: Call) -> Any:
     rows = recent(
-        orders_of(call, NAMES.market(call.world, call.query.get("symbol"))),
+        await orders_of(call, NAMES.market(call.world, call.query.get("symbol"))),
         created_ms,
         start_ms=moment_in(call.query.get("startTime")),
         end_ms=moment_in(call.query.get("endTime")),
@@ -134,11 +134,11 @@ def _all_orders(call: Call) -> Any:
     return [_order(order) for order in reversed(rows)]
 
 
-def _asked_order(call: Call) -> Order:
+async def _asked_order(call: Call) -> Order:
     market = NAMES.market(call.world, call.query.get("symbol"))
     if "orderId" in call.query:
-        return order_of(call, order_id_in(call.query["orderId"]), market)
-    return order_by_client_id(call, call.query.get("origClientOrderId"), market)
+        return await order_of(call, order_id_in(call.query["orderId"]), market)
+    return await order_by_client_id(call, call.query.get("origClientOrderId"), market)
 
 
 def _order(order: Order) -> Any:
@@ -198,8 +198,12 @@ def _asked(call: Call) -> OrderRequest:
     )
 
 
-def _place(call: Call) -> Any:
-    order = call.world.place(call.account_id, _asked(call))
+async def _one_order(call: Call) -> Any:
+    return _order(await _asked_order(call))
+
+
+async def _place(call: Call) -> Any:
+    order = await call.world.place(call.account_id, _asked(call))
     placed = {**_acknowledged(order), "transactTime": order.updated_ms, "fills": []}
     if order.filled:
         fill = {
@@ -218,8 +222,8 @@ def _test_order(call: Call) -> Any:
     return {}
 
 
-def _cancel(call: Call) -> Any:
-    order = call.world.cancel(call.account_id, _asked_order(call).order_id)
+async def _cancel(call: Call) -> Any:
+    order = await call.world.cancel(call.account_id, (await _asked_order(call)).order_id)
     return {
         **_acknowledged(order),
         "origClientOrderId": order.client_order_id,
@@ -227,8 +231,8 @@ def _cancel(call: Call) -> Any:
     }
 
 
-def _coins(call: Call) -> Any:
-    held = {balance.asset: balance for balance in call.world.balances(call.account_id)}
+async def _coins(call: Call) -> Any:
+    held = {balance.asset: balance for balance in await call.world.balances(call.account_id)}
     return [
         {
             "coin": asset,

@@ -26,11 +26,11 @@ _DEPOSIT_SUCCEEDED: Final = 1
 _SPOT_WALLET: Final = 0
 
 
-def _fills(call: Call) -> Any:
+async def _fills(call: Call) -> Any:
     market = NAMES.market(call.world, call.query.get("symbol"))
     order_id = call.query.get("orderId")
     rows = recent(
-        fills_of(call, market, order_id_in(order_id) if order_id else None),
+        await fills_of(call, market, order_id_in(order_id) if order_id else None),
         happened_ms,
         start_ms=moment_in(call.query.get("startTime")),
         end_ms=moment_in(call.query.get("endTime")),
@@ -57,9 +57,9 @@ def _fill(fill: Fill) -> Any:
     }
 
 
-def _deposits(call: Call) -> Any:
+async def _deposits(call: Call) -> Any:
     rows = recent(
-        call.world.deposits(call.account_id, call.query.get("coin")),
+        await call.world.deposits(call.account_id, call.query.get("coin")),
         happened_ms,
         start_ms=moment_in(call.query.get("startTime")),
         end_ms=moment_in(call.query.get("endTime")),

@@ -127,14 +127,14 @@ def _no_contracts(call: Call) -> Any:
 
 
 def _tickers(render: Callable[[Ticker], Any]) -> Handler:
-    def handler(call: Call) -> Any:
+    async def handler(call: Call) -> Any:
         one = NAMES.market_or_none(call.world, call.query.get("symbol"))
         if one is not None:
-            return render(call.world.ticker(one.symbol))
+            return render(await call.world.ticker(one.symbol))
         names = call.query.get("symbols")
         wanted = None if names is None else set(names.strip("[]").replace('"', "").split(","))
         return [
-            render(call.world.ticker(market.symbol))
+            render(await call.world.ticker(market.symbol))
             for market in call.world.markets()
             if wanted is None or NAMES.name(market) in wanted
         ]
@@ -211,9 +211,9 @@ def _kline(candle: Candle) -> Any:
     ]
 
 
-def _depth(call: Call) -> Any:
+async def _depth(call: Call) -> Any:
     market = NAMES.market(call.world, call.query.get("symbol"))
-    book = call.world.order_book(market.symbol, whole_in(call.query.get("limit"), 100, 5000))
+    book = await call.world.order_book(market.symbol, whole_in(call.query.get("limit"), 100, 5000))
     return {
         "lastUpdateId": book.at_ms,
         "bids": [[plain(level.price), plain(level.amount)] for level in book.bids],
@@ -221,9 +221,11 @@ def _depth(call: Call) -> Any:
     }
 
 
-def _trades(call: Call) -> Any:
+async def _trades(call: Call) -> Any:
     market = NAMES.market(call.world, call.query.get("symbol"))
-    trades = call.world.public_trades(market.symbol, whole_in(call.query.get("limit"), 500, 1000))
+    trades = await call.world.public_trades(
+        market.symbol, whole_in(call.query.get("limit"), 500, 1000)
+    )
     return [
         {
             "id": trade.trade_id,
@@ -238,9 +240,11 @@ def _trades(call: Call) -> Any:
     ]
 
 
-def _aggregate_trades(call: Call) -> Any:
+async def _aggregate_trades(call: Call) -> Any:
     market = NAMES.market(call.world, call.query.get("symbol"))
-    trades = call.world.public_trades(market.symbol, whole_in(call.query.get("limit"), 500, 1000))
+    trades = await call.world.public_trades(
+        market.symbol, whole_in(call.query.get("limit"), 500, 1000)
+    )
     return [
         {
             "a": trade.trade_id,

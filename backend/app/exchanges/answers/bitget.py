@@ -99,7 +99,7 @@ def _authorities(information: KeyInformation) -> list[str]:
     return [code for code, known in stated if known is Known.YES]
 
 
-def _assets(call: Call) -> Any:
+async def _assets(call: Call) -> Any:
     coin = call.query.get("coin")
     rows = [
         {
@@ -110,14 +110,14 @@ def _assets(call: Call) -> Any:
             "locked": "0",
             "uTime": str(call.world.now_ms()),
         }
-        for balance in call.world.balances(call.account_id)
+        for balance in await call.world.balances(call.account_id)
         if coin in (None, "", balance.asset)
     ]
     return success(call, rows)
 
 
-def _place(call: Call) -> Any:
-    return _acknowledged(call, call.world.place(call.account_id, _order_in(call)))
+async def _place(call: Call) -> Any:
+    return _acknowledged(call, await call.world.place(call.account_id, _order_in(call)))
 
 
 def _order_in(call: Call) -> OrderRequest:
@@ -137,30 +137,30 @@ def _order_in(call: Call) -> OrderRequest:
     )
 
 
-def _cancel(call: Call) -> Any:
+async def _cancel(call: Call) -> Any:
     body = fields_of(call.json)
     market = NAMES.market(call.world, body.get("symbol"))
     if body.get("orderId"):
-        return _acknowledged(call, cancel(call, order_id_in(body["orderId"]), market))
-    named = order_by_client_id(call, body.get("clientOid"), market)
-    return _acknowledged(call, cancel(call, named.order_id, market))
+        return _acknowledged(call, await cancel(call, order_id_in(body["orderId"]), market))
+    named = await order_by_client_id(call, body.get("clientOid"), market)
+    return _acknowledged(call, await cancel(call, named.order_id, market))
 
 
 def _acknowledged(call: Call, order: Order) -> Any:
     return success(call, {"orderId": str(order.order_id), "clientOid": order.client_order_id})
 
 
-def _one(call: Call) -> Any:
+async def _one(call: Call) -> Any:
     if call.query.get("orderId"):
-        order = order_of(call, order_id_in(call.query["orderId"]), None)
+        order = await order_of(call, order_id_in(call.query["orderId"]), None)
     else:
-        order = order_by_client_id(call, call.query.get("clientOid"))
+        order = await order_by_client_id(call, call.query.get("clientOid"))
     return success(call, [_told(order)])
 
 
-def _history(call: Call) -> Any:
+async def _history(call: Call) -> Any:
     market = NAMES.market_or_none(call.world, call.query.get("symbol"))
-    closed = closed_orders_of(call, market)
+    closed = await closed_orders_of(call, market)
     return success(call, [_told(order) for order in page_of(call, closed, created_ms)])
 
 
@@ -177,9 +177,9 @@ def _told(order: Order) -> dict[str, Any]:
     }
 
 
-def _unfilled_orders(call: Call) -> Any:
+async def _unfilled_orders(call: Call) -> Any:
     market = NAMES.market_or_none(call.world, call.query.get("symbol"))
-    resting = call.world.open_orders(call.account_id, market.symbol if market else None)
+    resting = await call.world.open_orders(call.account_id, market.symbol if market else None)
     # In this list alone `priceAvg` is the limit price and `basePrice` the average.
     rows = [
         _order(order)

@@ -39,10 +39,10 @@ def page_of(call: Call, rows: Sequence[_Row], at_ms: Callable[[_Row], int]) -> S
     )
 
 
-def _fills(call: Call) -> Any:
+async def _fills(call: Call) -> Any:
     market = NAMES.market_or_none(call.world, call.query.get("symbol"))
     order_id = call.query.get("orderId")
-    known = fills_of(call, market, order_id_in(order_id) if order_id else None)
+    known = await fills_of(call, market, order_id_in(order_id) if order_id else None)
     return success(call, [_fill(fill) for fill in page_of(call, known, happened_ms)])
 
 
@@ -65,8 +65,8 @@ def _fill(fill: Fill) -> Any:
     }
 
 
-def _bills(call: Call) -> Any:
-    lines = call.world.ledger(call.account_id, call.query.get("coin"))
+async def _bills(call: Call) -> Any:
+    lines = await call.world.ledger(call.account_id, call.query.get("coin"))
     rows = page_of(call, lines, lambda line: line.at_ms)
     return success(call, [_bill(line) for line in rows])
 
@@ -85,8 +85,8 @@ def _bill(line: LedgerLine) -> Any:
     }
 
 
-def _deposits(call: Call) -> Any:
-    known = call.world.deposits(call.account_id, call.query.get("coin"))
+async def _deposits(call: Call) -> Any:
+    known = await call.world.deposits(call.account_id, call.query.get("coin"))
     return success(call, [_deposit(deposit) for deposit in page_of(call, known, happened_ms)])
 
 

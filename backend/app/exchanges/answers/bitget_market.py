@@ -129,10 +129,10 @@ def _symbol(market: Market) -> dict[str, Any]:
     }
 
 
-def _tickers(call: Call) -> Any:
+async def _tickers(call: Call) -> Any:
     asked = NAMES.market_or_none(call.world, call.query.get("symbol"))
     markets = call.world.markets() if asked is None else (asked,)
-    return success(call, [_ticker(call.world.ticker(market.symbol)) for market in markets])
+    return success(call, [_ticker(await call.world.ticker(market.symbol)) for market in markets])
 
 
 def _ticker(ticker: Ticker) -> dict[str, Any]:
@@ -185,10 +185,10 @@ def _candles(default: int, most: int) -> Handler:
     return answer
 
 
-def _order_book(call: Call) -> Any:
+async def _order_book(call: Call) -> Any:
     market = NAMES.market(call.world, call.query.get("symbol"))
     limit = max(1, whole_in(call.query.get("limit"), _LEVELS_MAX, _LEVELS_MAX))
-    book = call.world.order_book(market.symbol, limit)
+    book = await call.world.order_book(market.symbol, limit)
     sides = {"asks": _levels(book.asks), "bids": _levels(book.bids)}
     return success(call, {**sides, "ts": str(book.at_ms)})
 
@@ -198,7 +198,7 @@ def _levels(levels: Sequence[Level]) -> list[list[str]]:
 
 
 def _fills(default: int, most: int) -> Handler:
-    def answer(call: Call) -> Any:
+    async def answer(call: Call) -> Any:
         market = NAMES.market(call.world, call.query.get("symbol"))
         limit = max(1, whole_in(call.query.get("limit"), default, most))
         rows = [
@@ -210,7 +210,7 @@ def _fills(default: int, most: int) -> Handler:
                 "size": plain(trade.amount),
                 "ts": str(trade.at_ms),
             }
-            for trade in call.world.public_trades(market.symbol, limit)
+            for trade in await call.world.public_trades(market.symbol, limit)
         ]
         return success(call, rows)
 

@@ -94,8 +94,8 @@ class BybitAnswers:
         return 200, {"retCode": code, "retMsg": words, "result": {}, "retExtInfo": {}, "time": 0}
 
 
-def _orders(call: Call) -> Any:
-    return _listed(call, _asked_orders(call) if is_spot(call) else [])
+async def _orders(call: Call) -> Any:
+    return _listed(call, await _asked_orders(call) if is_spot(call) else [])
 
 
 def _listed(call: Call, orders: Sequence[Order]) -> Any:
@@ -104,7 +104,7 @@ def _listed(call: Call, orders: Sequence[Order]) -> Any:
     return answered(call, {"category": category, "list": rows, "nextPageCursor": ""})
 
 
-def _history(call: Call) -> Any:
+async def _history(call: Call) -> Any:
     market = NAMES.market_or_none(call.world, call.query.get("symbol"))
     wanted: dict[str, Callable[[Order], str]] = {
         "orderId": lambda order: str(order.order_id),
@@ -113,7 +113,11 @@ def _history(call: Call) -> Any:
     }
     asked = [(told, call.query[name]) for name, told in wanted.items() if call.query.get(name)]
     rows = recent(
-        (o for o in closed_orders_of(call, market) if all(told(o) == word for told, word in asked)),
+        (
+            o
+            for o in await closed_orders_of(call, market)
+            if all(told(o) == word for told, word in asked)
+        ),
         created_ms,
         start_ms=moment_in(call.query.get("startTime")),
         end_ms=moment_in(call.query.get("endTime")),
@@ -122,16 +126,16 @@ def _history(call: Call) -> Any:
     return _listed(call, rows if is_spot(call) else [])
 
 
-def _asked_orders(call: Call) -> list[Order]:
+async def _asked_orders(call: Call) -> list[Order]:
     market = NAMES.market_or_none(call.world, call.query.get("symbol"))
     if call.query.get("orderId"):
         try:
-            return [order_of(call, order_id_in(call.query["orderId"]), market)]
+            return [await order_of(call, order_id_in(call.query["orderId"]), market)]
         except OrderRefused:
             # Bybit answers an unknown id with an empty list.
             return []
     client_order_id = call.query.get("orderLinkId")
-    orders = call.world.open_orders(call.account_id, market.symbol if market else None)
+    orders = await call.world.open_orders(call.account_id, market.symbol if market else None)
     wanted = (o for o in orders if client_order_id in (None, "", o.client_order_id))
     return list(reversed(tuple(wanted)))
 
@@ -193,17 +197,17 @@ def _asked(call: Call) -> OrderRequest:
     )
 
 
-def _place(call: Call) -> Any:
-    return _acknowledged(call, call.world.place(call.account_id, _asked(call)))
+async def _place(call: Call) -> Any:
+    return _acknowledged(call, await call.world.place(call.account_id, _asked(call)))
 
 
-def _cancel(call: Call) -> Any:
+async def _cancel(call: Call) -> Any:
     asked = fields_of(call.json)
     market = NAMES.market(call.world, asked.get("symbol"))
     if asked.get("orderId"):
-        return _acknowledged(call, cancel(call, order_id_in(asked["orderId"]), market))
-    named = order_by_client_id(call, asked.get("orderLinkId"), market)
-    return _acknowledged(call, cancel(call, named.order_id, market))
+        return _acknowledged(call, await cancel(call, order_id_in(asked["orderId"]), market))
+    named = await order_by_client_id(call, asked.get("orderLinkId"), market)
+    return _acknowledged(call, await cancel(call, named.order_id, market))
 
 
 def _acknowledged(call: Call, order: Order) -> Any:

@@ -85,11 +85,11 @@ def _account_info(call: Call) -> Any:
     )
 
 
-def _wallet_balance(call: Call) -> Any:
+async def _wallet_balance(call: Call) -> Any:
     wanted = call.query.get("coin")
     coins = [
         _coin(balance)
-        for balance in call.world.balances(call.account_id)
+        for balance in await call.world.balances(call.account_id)
         if not wanted or balance.asset in wanted.split(",")
     ]
     account = {

@@ -26,10 +26,10 @@ _PAGE_MAX: Final = 100
 _DEPOSIT_SUCCEEDED: Final = 3
 
 
-def _fills(call: Call) -> Any:
+async def _fills(call: Call) -> Any:
     market = NAMES.market_or_none(call.world, call.query.get("symbol"))
     order_id = call.query.get("orderId")
-    known = fills_of(call, market, order_id_in(order_id) if order_id else None)
+    known = await fills_of(call, market, order_id_in(order_id) if order_id else None)
     rows = recent(
         known if is_spot(call) else (),
         happened_ms,
@@ -62,9 +62,9 @@ def _fill(fill: Fill) -> Any:
     }
 
 
-def _log(call: Call) -> Any:
+async def _log(call: Call) -> Any:
     rows = recent(
-        call.world.ledger(call.account_id, call.query.get("currency")),
+        await call.world.ledger(call.account_id, call.query.get("currency")),
         lambda line: line.at_ms,
         start_ms=moment_in(call.query.get("startTime")),
         end_ms=moment_in(call.query.get("endTime")),
@@ -98,9 +98,9 @@ def _line(line: LedgerLine) -> Any:
     }
 
 
-def _deposits(call: Call) -> Any:
+async def _deposits(call: Call) -> Any:
     rows = recent(
-        call.world.deposits(call.account_id, call.query.get("coin")),
+        await call.world.deposits(call.account_id, call.query.get("coin")),
         happened_ms,
         start_ms=moment_in(call.query.get("startTime")),
         end_ms=moment_in(call.query.get("endTime")),

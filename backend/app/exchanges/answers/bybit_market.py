@@ -91,12 +91,12 @@ def _instrument(market: Market) -> Any:
     }
 
 
-def _tickers(call: Call) -> Any:
+async def _tickers(call: Call) -> Any:
     if not is_spot(call):
         return _listed(call, [])
     one = NAMES.market_or_none(call.world, call.query.get("symbol"))
     markets = [one] if one else call.world.markets()
-    return _listed(call, [_ticker(call.world.ticker(market.symbol)) for market in markets])
+    return _listed(call, [_ticker(await call.world.ticker(market.symbol)) for market in markets])
 
 
 def _ticker(ticker: Ticker) -> Any:
@@ -142,9 +142,9 @@ def _kline(candle: Candle) -> Any:
     ]
 
 
-def _book(call: Call) -> Any:
+async def _book(call: Call) -> Any:
     market = NAMES.market(call.world, call.query.get("symbol"))
-    book = call.world.order_book(market.symbol, whole_in(call.query.get("limit"), 1, 200))
+    book = await call.world.order_book(market.symbol, whole_in(call.query.get("limit"), 1, 200))
     return answered(
         call,
         {
@@ -159,9 +159,11 @@ def _book(call: Call) -> Any:
     )
 
 
-def _trades(call: Call) -> Any:
+async def _trades(call: Call) -> Any:
     market = NAMES.market(call.world, call.query.get("symbol"))
-    trades = call.world.public_trades(market.symbol, whole_in(call.query.get("limit"), 60, 60))
+    trades = await call.world.public_trades(
+        market.symbol, whole_in(call.query.get("limit"), 60, 60)
+    )
     rows = [
         {
             "execId": str(trade.trade_id),

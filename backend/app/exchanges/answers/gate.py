@@ -130,7 +130,7 @@ def _masked(api_key: str) -> str:
     return shown + "*" * (len(api_key) - len(shown))
 
 
-def _accounts(call: Call) -> Any:
+async def _accounts(call: Call) -> Any:
     currency = call.query.get("currency")
     return [
         {
@@ -139,13 +139,13 @@ def _accounts(call: Call) -> Any:
             "locked": plain(balance.locked),
             "update_id": 1,
         }
-        for balance in call.world.balances(call.account_id)
+        for balance in await call.world.balances(call.account_id)
         if currency in (None, "", balance.asset)
     ]
 
 
-def _place(call: Call) -> Any:
-    return _order(call.world.place(call.account_id, _order_in(call)))
+async def _place(call: Call) -> Any:
+    return _order(await call.world.place(call.account_id, _order_in(call)))
 
 
 def _order_in(call: Call) -> OrderRequest:
@@ -169,41 +169,41 @@ def _order_in(call: Call) -> OrderRequest:
     )
 
 
-def _cancel(call: Call) -> Any:
-    return _order(call.world.cancel(call.account_id, _asked_order(call).order_id))
+async def _cancel(call: Call) -> Any:
+    return _order(await call.world.cancel(call.account_id, (await _asked_order(call)).order_id))
 
 
-def _one(call: Call) -> Any:
-    return _order(_asked_order(call))
+async def _one(call: Call) -> Any:
+    return _order(await _asked_order(call))
 
 
-def _asked_order(call: Call) -> Order:
+async def _asked_order(call: Call) -> Order:
     # An order has its number and the name its owner gave it, and answers to both.
     market = NAMES.market(call.world, call.query.get("currency_pair"))
     asked = call.path["order_id"]
     if asked.startswith(_CLIENT_ID_PREFIX):
-        return order_by_client_id(call, asked, market)
-    return order_of(call, order_id_in(asked), market)
+        return await order_by_client_id(call, asked, market)
+    return await order_of(call, order_id_in(asked), market)
 
 
-def _orders(call: Call) -> Any:
+async def _orders(call: Call) -> Any:
     market = NAMES.market_or_none(call.world, call.query.get("currency_pair"))
     status = call.query.get("status")
     if status not in ("open", "finished"):
         raise OrderRefused("bad_number")
-    orders = closed_orders_of(call, market)
+    orders = await closed_orders_of(call, market)
     if status == "open":
-        orders = call.world.open_orders(call.account_id, market.symbol if market else None)
+        orders = await call.world.open_orders(call.account_id, market.symbol if market else None)
     return [_order(order) for order in page_of(call, orders, created_ms)]
 
 
-def _open_orders(call: Call) -> Any:
+async def _open_orders(call: Call) -> Any:
     limit = max(1, whole_in(call.query.get("limit"), _PAGE_DEFAULT, _PAGE_MAX))
     page = max(1, whole_in(call.query.get("page"), 1, _PAGES_MAX))
     by_symbol = attrgetter("market.symbol")
     answer = []
     for _, group in groupby(
-        sorted(call.world.open_orders(call.account_id), key=by_symbol), by_symbol
+        sorted(await call.world.open_orders(call.account_id), key=by_symbol), by_symbol
     ):
         orders = list(group)
         answer.append(

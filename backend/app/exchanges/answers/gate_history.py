@@ -57,10 +57,10 @@ def page_of(call: Call, rows: Sequence[_Row], at_ms: Callable[[_Row], int]) -> S
     return wanted[(page - 1) * limit : page * limit]
 
 
-def _fills(call: Call) -> Any:
+async def _fills(call: Call) -> Any:
     market = NAMES.market_or_none(call.world, call.query.get("currency_pair"))
     order_id = call.query.get("order_id")
-    known = fills_of(call, market, order_id_in(order_id) if order_id else None)
+    known = await fills_of(call, market, order_id_in(order_id) if order_id else None)
     return [_fill(fill) for fill in page_of(call, known, happened_ms)]
 
 
@@ -85,9 +85,9 @@ def _fill(fill: Fill) -> Any:
     }
 
 
-def _account_book(call: Call) -> Any:
+async def _account_book(call: Call) -> Any:
     asked = call.query.get("type")
-    lines = call.world.ledger(call.account_id, call.query.get("currency"))
+    lines = await call.world.ledger(call.account_id, call.query.get("currency"))
     wanted = [line for line in lines if asked in (None, "", _kind(line))]
     return [_line(line) for line in page_of(call, wanted, lambda line: line.at_ms)]
 
@@ -108,8 +108,8 @@ def _line(line: LedgerLine) -> Any:
     }
 
 
-def _deposits(call: Call) -> Any:
-    known = call.world.deposits(call.account_id, call.query.get("currency"))
+async def _deposits(call: Call) -> Any:
+    known = await call.world.deposits(call.account_id, call.query.get("currency"))
     return [_deposit(deposit) for deposit in page_of(call, known, happened_ms)]
 
 

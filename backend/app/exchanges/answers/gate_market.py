@@ -98,10 +98,10 @@ def _currency_pair(market: Market) -> dict[str, Any]:
     }
 
 
-def _tickers(call: Call) -> Any:
+async def _tickers(call: Call) -> Any:
     asked = NAMES.market_or_none(call.world, call.query.get("currency_pair"))
     markets = call.world.markets() if asked is None else (asked,)
-    return [_ticker(call.world.ticker(market.symbol)) for market in markets]
+    return [_ticker(await call.world.ticker(market.symbol)) for market in markets]
 
 
 def _ticker(ticker: Ticker) -> dict[str, Any]:
@@ -149,10 +149,10 @@ def _candlesticks(call: Call) -> Any:
     ]
 
 
-def _order_book(call: Call) -> Any:
+async def _order_book(call: Call) -> Any:
     market = NAMES.market(call.world, call.query.get("currency_pair"))
     limit = max(1, whole_in(call.query.get("limit"), _LEVELS_DEFAULT, _LEVELS_MAX))
-    book = call.world.order_book(market.symbol, limit)
+    book = await call.world.order_book(market.symbol, limit)
     answer = {
         "current": call.world.now_ms(),
         "update": book.at_ms,
@@ -166,7 +166,7 @@ def _levels(levels: Sequence[Level]) -> list[list[str]]:
     return [[plain(level.price), plain(level.amount)] for level in levels]
 
 
-def _trades(call: Call) -> Any:
+async def _trades(call: Call) -> Any:
     market = NAMES.market(call.world, call.query.get("currency_pair"))
     limit = max(1, whole_in(call.query.get("limit"), _TRADES_DEFAULT, _TRADES_MAX))
     return [
@@ -180,7 +180,7 @@ def _trades(call: Call) -> Any:
             "price": plain(trade.price),
             "sequence_id": str(trade.trade_id),
         }
-        for trade in call.world.public_trades(market.symbol, limit)
+        for trade in await call.world.public_trades(market.symbol, limit)
     ]
 
 

@@ -119,11 +119,11 @@ def _accounts(call: Call) -> Any:
     return {"status": "ok", "data": [account]}
 
 
-def _balance(call: Call) -> Any:
+async def _balance(call: Call) -> Any:
     _require_own_account(call, call.path["account_id"])
     rows = [
         {"currency": balance.asset.lower(), "type": kind, "balance": plain(amount), "seq-num": "0"}
-        for balance in call.world.balances(call.account_id)
+        for balance in await call.world.balances(call.account_id)
         for kind, amount in (("trade", balance.available), ("frozen", balance.locked))
     ]
     data = {"id": _owner(call), "type": "spot", "state": "working", "list": rows}
@@ -135,11 +135,11 @@ def _require_own_account(call: Call, account_id: object) -> None:
         raise OrderRefused("bad_number")
 
 
-def _open_orders(call: Call) -> Any:
+async def _open_orders(call: Call) -> Any:
     if "account-id" in call.query:
         _require_own_account(call, call.query["account-id"])
     one = NAMES.market_or_none(call.world, call.query.get("symbol"))
-    orders = call.world.open_orders(call.account_id, one.symbol if one else None)
+    orders = await call.world.open_orders(call.account_id, one.symbol if one else None)
     rows = [
         {
             **_order(call, order),
@@ -152,24 +152,24 @@ def _open_orders(call: Call) -> Any:
     return {"status": "ok", "data": rows}
 
 
-def _one_order(call: Call) -> Any:
-    order = order_of(call, order_id_in(call.path["order_id"]), None)
+async def _one_order(call: Call) -> Any:
+    order = await order_of(call, order_id_in(call.path["order_id"]), None)
     return {"status": "ok", "data": _past_order(call, order)}
 
 
-def _one_by_client_id(call: Call) -> Any:
-    order = order_by_client_id(call, call.query.get("clientOrderId"))
+async def _one_by_client_id(call: Call) -> Any:
+    order = await order_by_client_id(call, call.query.get("clientOrderId"))
     return {"status": "ok", "data": _past_order(call, order)}
 
 
-def _orders_by_state(call: Call) -> Any:
+async def _orders_by_state(call: Call) -> Any:
     states = call.query.get("states", "").split(",")
-    orders = orders_of(call, NAMES.market(call.world, call.query.get("symbol")))
+    orders = await orders_of(call, NAMES.market(call.world, call.query.get("symbol")))
     return _cut(call, [o for o in orders if _state(o) in states], _HISTORY_MAX)
 
 
-def _recent_orders(call: Call) -> Any:
-    orders = orders_of(call, NAMES.market_or_none(call.world, call.query.get("symbol")))
+async def _recent_orders(call: Call) -> Any:
+    orders = await orders_of(call, NAMES.market_or_none(call.world, call.query.get("symbol")))
     return _cut(call, [order for order in orders if not order.is_open], _HISTORY_SPAN_MAX)
 
 
@@ -245,11 +245,11 @@ def _asked(call: Call) -> OrderRequest:
     )
 
 
-def _place(call: Call) -> Any:
-    order = call.world.place(call.account_id, _asked(call))
+async def _place(call: Call) -> Any:
+    order = await call.world.place(call.account_id, _asked(call))
     return {"status": "ok", "data": str(order.order_id)}
 
 
-def _cancel(call: Call) -> Any:
-    order = cancel(call, order_id_in(call.path["order_id"]), None)
+async def _cancel(call: Call) -> Any:
+    order = await cancel(call, order_id_in(call.path["order_id"]), None)
     return {"status": "ok", "data": str(order.order_id)}

@@ -28,10 +28,10 @@ _PAGE_MAX: Final = 500
 _FEE_SYMBOLS_MAX: Final = 10
 
 
-def _fills(call: Call) -> Any:
+async def _fills(call: Call) -> Any:
     market = NAMES.market_or_none(call.world, call.query.get("symbol"))
     rows = recent(
-        fills_of(call, market),
+        await fills_of(call, market),
         happened_ms,
         start_ms=moment_in(call.query.get("start-time")),
         end_ms=moment_in(call.query.get("end-time")),
@@ -40,8 +40,8 @@ def _fills(call: Call) -> Any:
     return {"status": "ok", "data": [_fill(fill) for fill in rows]}
 
 
-def _fills_of_order(call: Call) -> Any:
-    fills = fills_of(call, None, order_id_in(call.path["order_id"]))
+async def _fills_of_order(call: Call) -> Any:
+    fills = await fills_of(call, None, order_id_in(call.path["order_id"]))
     return {"status": "ok", "data": [_fill(fill) for fill in reversed(fills)]}
 
 
@@ -66,9 +66,9 @@ def _fill(fill: Fill) -> Any:
     }
 
 
-def _ledger(call: Call) -> Any:
+async def _ledger(call: Call) -> Any:
     asked = call.query.get("currency")
-    lines = call.world.ledger(call.account_id, asked.upper() if asked else None)
+    lines = await call.world.ledger(call.account_id, asked.upper() if asked else None)
     rows = recent(
         (line for line in lines if line.fill is None),
         lambda line: line.at_ms,
@@ -94,11 +94,11 @@ def _line(line: LedgerLine, account_id: int) -> Any:
     }
 
 
-def _deposits_or_withdrawals(call: Call) -> Any:
+async def _deposits_or_withdrawals(call: Call) -> Any:
     if call.query.get("type") not in ("deposit", "withdraw"):
         raise OrderRefused("bad_number")
     asked = call.query.get("currency")
-    known = call.world.deposits(call.account_id, asked.upper() if asked else None)
+    known = await call.world.deposits(call.account_id, asked.upper() if asked else None)
     rows = recent(
         known if call.query["type"] == "deposit" else (),
         happened_ms,

@@ -133,9 +133,9 @@ def _contracts(**own: Any) -> Handler:
     }
 
 
-def _merged(call: Call) -> Any:
+async def _merged(call: Call) -> Any:
     market = NAMES.market(call.world, call.query.get("symbol"))
-    ticker = call.world.ticker(market.symbol)
+    ticker = await call.world.ticker(market.symbol)
     tick = {
         **_day(ticker),
         "id": ticker.at_ms,
@@ -146,8 +146,8 @@ def _merged(call: Call) -> Any:
     return _fed(call, f"market.{NAMES.name(market)}.detail.merged", tick=tick)
 
 
-def _tickers(call: Call) -> Any:
-    rows = [_ticker(call.world.ticker(market.symbol)) for market in call.world.markets()]
+async def _tickers(call: Call) -> Any:
+    rows = [_ticker(await call.world.ticker(market.symbol)) for market in call.world.markets()]
     return {"status": "ok", "ts": call.world.now_ms(), "data": rows}
 
 
@@ -203,10 +203,10 @@ def _candle(candle: Candle) -> Any:
     }
 
 
-def _depth(call: Call) -> Any:
+async def _depth(call: Call) -> Any:
     market = NAMES.market(call.world, call.query.get("symbol"))
     depth = whole_in(call.query.get("depth"), _DEPTH_MAX, _DEPTH_MAX)
-    book = call.world.order_book(market.symbol, depth)
+    book = await call.world.order_book(market.symbol, depth)
     tick = {
         "bids": [[level.price, level.amount] for level in book.bids],
         "asks": [[level.price, level.amount] for level in book.asks],
@@ -216,9 +216,11 @@ def _depth(call: Call) -> Any:
     return _fed(call, f"market.{NAMES.name(market)}.depth.step0", tick=tick)
 
 
-def _trades(call: Call) -> Any:
+async def _trades(call: Call) -> Any:
     market = NAMES.market(call.world, call.query.get("symbol"))
-    trades = call.world.public_trades(market.symbol, whole_in(call.query.get("size"), 1, 2000))
+    trades = await call.world.public_trades(
+        market.symbol, whole_in(call.query.get("size"), 1, 2000)
+    )
     rows = [{"id": trade.trade_id, "ts": trade.at_ms, "data": [_trade(trade)]} for trade in trades]
     return _fed(call, f"market.{NAMES.name(market)}.trade.detail", data=rows)
 

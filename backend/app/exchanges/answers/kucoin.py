@@ -65,11 +65,11 @@ def _hf_opened(_: Call) -> Any:
     return data(value=False)
 
 
-def _accounts(call: Call) -> Any:
+async def _accounts(call: Call) -> Any:
     kind = call.query.get("type") or "trade"
     currency = call.query.get("currency")
     # All money is in the trading account, whichever name the caller has for it.
-    held = call.world.balances(call.account_id) if kind in ("trade", "trade_hf") else ()
+    held = await call.world.balances(call.account_id) if kind in ("trade", "trade_hf") else ()
     rows = [
         {
             "id": f"{number:024x}",
@@ -130,13 +130,13 @@ def _order_in(call: Call) -> OrderRequest:
     )
 
 
-def _place(call: Call) -> Any:
-    order = call.world.place(call.account_id, _order_in(call))
+async def _place(call: Call) -> Any:
+    order = await call.world.place(call.account_id, _order_in(call))
     return data({"orderId": str(order.order_id)})
 
 
-def _hf_place(call: Call) -> Any:
-    order = call.world.place(call.account_id, _order_in(call))
+async def _hf_place(call: Call) -> Any:
+    order = await call.world.place(call.account_id, _order_in(call))
     return data({"orderId": str(order.order_id), "clientOid": order.client_order_id})
 
 
@@ -145,61 +145,65 @@ def _try(call: Call) -> Any:
     return data({"orderId": "0", "clientOid": asked.client_order_id})
 
 
-def _cancel(call: Call) -> Any:
-    order = cancel(call, order_id_in(call.path["order_id"]), None)
+async def _cancel(call: Call) -> Any:
+    order = await cancel(call, order_id_in(call.path["order_id"]), None)
     return data({"cancelledOrderIds": [str(order.order_id)]})
 
 
-def _hf_cancel(call: Call) -> Any:
-    order = cancel(call, order_id_in(call.path["order_id"]), _asked_market(call))
+async def _hf_cancel(call: Call) -> Any:
+    order = await cancel(call, order_id_in(call.path["order_id"]), _asked_market(call))
     return data({"orderId": str(order.order_id)})
 
 
-def _one(call: Call) -> Any:
-    return data(_order(order_of(call, order_id_in(call.path["order_id"]), None)))
+async def _one(call: Call) -> Any:
+    return data(_order(await order_of(call, order_id_in(call.path["order_id"]), None)))
 
 
-def _hf_one(call: Call) -> Any:
-    return data(_hf_order(order_of(call, order_id_in(call.path["order_id"]), _asked_market(call))))
+async def _hf_one(call: Call) -> Any:
+    return data(
+        _hf_order(await order_of(call, order_id_in(call.path["order_id"]), _asked_market(call)))
+    )
 
 
-def _by_client_id(call: Call) -> Any:
-    return data(_order(order_by_client_id(call, call.path["client_id"])))
+async def _by_client_id(call: Call) -> Any:
+    return data(_order(await order_by_client_id(call, call.path["client_id"])))
 
 
-def _hf_by_client_id(call: Call) -> Any:
-    named = order_by_client_id(call, call.path["client_id"], _asked_market(call))
+async def _hf_by_client_id(call: Call) -> Any:
+    named = await order_by_client_id(call, call.path["client_id"], _asked_market(call))
     return data(_hf_order(named))
 
 
-def _orders(call: Call) -> Any:
+async def _orders(call: Call) -> Any:
     status = call.query.get("status", "active")
     if status not in ("active", "done"):
         raise OrderRefused("bad_number")
     if status == "active":
-        return page_of(call, _caller_orders(call), _order)
-    closed = closed_orders_of(call, _asked_market(call))
+        return page_of(call, await _caller_orders(call), _order)
+    closed = await closed_orders_of(call, _asked_market(call))
     return page_of(call, within(call, closed, created_ms), _order)
 
 
-def _hf_done_orders(call: Call) -> Any:
-    closed = within(call, closed_orders_of(call, _asked_market(call)), created_ms)
+async def _hf_done_orders(call: Call) -> Any:
+    closed = within(call, await closed_orders_of(call, _asked_market(call)), created_ms)
     rows = closed[: whole_in(call.query.get("limit"), _HF_DEFAULT, _HF_MAX)]
     last = rows[-1].order_id if rows else 0
     return data({"lastId": last, "items": [_hf_order(order) for order in rows]})
 
 
-def _hf_open_orders(call: Call) -> Any:
-    return data([_hf_order(order) for order in _caller_orders(call)])
+async def _hf_open_orders(call: Call) -> Any:
+    return data([_hf_order(order) for order in await _caller_orders(call)])
 
 
-def _hf_symbols(call: Call) -> Any:
-    return data({"symbols": sorted({NAMES.name(order.market) for order in _caller_orders(call)})})
+async def _hf_symbols(call: Call) -> Any:
+    return data(
+        {"symbols": sorted({NAMES.name(order.market) for order in await _caller_orders(call)})}
+    )
 
 
-def _caller_orders(call: Call) -> Sequence[Order]:
+async def _caller_orders(call: Call) -> Sequence[Order]:
     market = _asked_market(call)
-    return call.world.open_orders(call.account_id, market.symbol if market else None)
+    return await call.world.open_orders(call.account_id, market.symbol if market else None)
 
 
 def _asked_market(call: Call) -> Market | None:

@@ -57,19 +57,19 @@ def within(call: Call, rows: Sequence[_Row], at_ms: Callable[[_Row], int]) -> Se
     )
 
 
-def _asked_fills(call: Call) -> Sequence[Fill]:
+async def _asked_fills(call: Call) -> Sequence[Fill]:
     market = NAMES.market_or_none(call.world, call.query.get("symbol"))
     order_id = call.query.get("orderId")
-    known = fills_of(call, market, order_id_in(order_id) if order_id else None)
+    known = await fills_of(call, market, order_id_in(order_id) if order_id else None)
     return within(call, known, happened_ms)
 
 
-def _fills(call: Call) -> Any:
-    return page_of(call, _asked_fills(call), _fill)
+async def _fills(call: Call) -> Any:
+    return page_of(call, await _asked_fills(call), _fill)
 
 
-def _hf_fills(call: Call) -> Any:
-    rows = _asked_fills(call)[: whole_in(call.query.get("limit"), 20, 100)]
+async def _hf_fills(call: Call) -> Any:
+    rows = (await _asked_fills(call))[: whole_in(call.query.get("limit"), 20, 100)]
     last = rows[-1].fill_id if rows else 0
     return data({"items": [_fill(fill) for fill in rows], "lastId": last})
 
@@ -97,19 +97,19 @@ def _fill(fill: Fill) -> Any:
     }
 
 
-def _asked_lines(call: Call) -> Sequence[LedgerLine]:
+async def _asked_lines(call: Call) -> Sequence[LedgerLine]:
     asked = call.query.get("bizType")
-    lines = call.world.ledger(call.account_id, call.query.get("currency"))
+    lines = await call.world.ledger(call.account_id, call.query.get("currency"))
     wanted = [line for line in lines if asked in (None, "", _kind(line).upper())]
     return within(call, wanted, lambda line: line.at_ms)
 
 
-def _ledgers(call: Call) -> Any:
-    return page_of(call, _asked_lines(call), _line)
+async def _ledgers(call: Call) -> Any:
+    return page_of(call, await _asked_lines(call), _line)
 
 
-def _hf_ledgers(call: Call) -> Any:
-    rows = _asked_lines(call)[: whole_in(call.query.get("limit"), 100, 200)]
+async def _hf_ledgers(call: Call) -> Any:
+    rows = (await _asked_lines(call))[: whole_in(call.query.get("limit"), 100, 200)]
     return data([_line(line) for line in rows])
 
 
@@ -141,8 +141,8 @@ def _line(line: LedgerLine) -> Any:
     }
 
 
-def _deposits(call: Call) -> Any:
-    known = call.world.deposits(call.account_id, call.query.get("currency"))
+async def _deposits(call: Call) -> Any:
+    known = await call.world.deposits(call.account_id, call.query.get("currency"))
     return page_of(call, within(call, known, happened_ms), _deposit)
 
 

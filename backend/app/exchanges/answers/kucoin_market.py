@@ -154,14 +154,14 @@ def _ticker(ticker: Ticker) -> dict[str, Any]:
     }
 
 
-def _stats(call: Call) -> Any:
+async def _stats(call: Call) -> Any:
     market = NAMES.market(call.world, call.query.get("symbol"))
-    ticker = call.world.ticker(market.symbol)
+    ticker = await call.world.ticker(market.symbol)
     return data({"time": ticker.at_ms, **_ticker(ticker)})
 
 
-def _all_tickers(call: Call) -> Any:
-    tickers = [call.world.ticker(market.symbol) for market in call.world.markets()]
+async def _all_tickers(call: Call) -> Any:
+    tickers = [await call.world.ticker(market.symbol) for market in call.world.markets()]
     rows = [
         _ticker(ticker)
         | {
@@ -200,9 +200,9 @@ def _candles(call: Call) -> Any:
 
 
 def _order_book(levels: int) -> Handler:
-    def answer(call: Call) -> Any:
+    async def answer(call: Call) -> Any:
         market = NAMES.market(call.world, call.query.get("symbol"))
-        book = call.world.order_book(market.symbol, levels)
+        book = await call.world.order_book(market.symbol, levels)
         sides = {"bids": _levels(book.bids), "asks": _levels(book.asks)}
         return data({"sequence": str(book.at_ms), "time": book.at_ms, **sides})
 
@@ -213,7 +213,7 @@ def _levels(levels: Sequence[Level]) -> list[list[str]]:
     return [[plain(level.price), plain(level.amount)] for level in levels]
 
 
-def _histories(call: Call) -> Any:
+async def _histories(call: Call) -> Any:
     market = NAMES.market(call.world, call.query.get("symbol"))
     rows = [
         {
@@ -223,7 +223,7 @@ def _histories(call: Call) -> Any:
             "side": trade.side.value,
             "time": trade.at_ms * 1_000_000,
         }
-        for trade in call.world.public_trades(market.symbol, _TRADES_MAX)
+        for trade in await call.world.public_trades(market.symbol, _TRADES_MAX)
     ]
     return data(rows)
 

@@ -133,7 +133,7 @@ def _coin(asset: str) -> dict[str, Any]:
     return {"coin": asset, "name": asset, "networkList": [network]}
 
 
-def _account(call: Call) -> Any:
+async def _account(call: Call) -> Any:
     # The three words speak of the account, not of the key.
     return {
         "makerCommission": None,
@@ -152,7 +152,7 @@ def _account(call: Call) -> Any:
                 "locked": plain(balance.locked),
                 "available": plain(balance.available),
             }
-            for balance in call.world.balances(call.account_id)
+            for balance in await call.world.balances(call.account_id)
         ],
         "permissions": ["SPOT"],
     }
@@ -174,8 +174,8 @@ def _order_in(call: Call) -> OrderRequest:
     )
 
 
-def _place(call: Call) -> Any:
-    order = call.world.place(call.account_id, _order_in(call))
+async def _place(call: Call) -> Any:
+    order = await call.world.place(call.account_id, _order_in(call))
     return _short(order) | {
         "orderListId": _NO_ORDER_LIST,
         "clientOrderId": order.client_order_id,
@@ -188,24 +188,24 @@ def _try(call: Call) -> Any:
     return {}
 
 
-def _cancel(call: Call) -> Any:
-    return _order(call.world.cancel(call.account_id, _asked_order(call).order_id))
+async def _cancel(call: Call) -> Any:
+    return _order(await call.world.cancel(call.account_id, (await _asked_order(call)).order_id))
 
 
-def _one(call: Call) -> Any:
-    return _order(_asked_order(call))
+async def _one(call: Call) -> Any:
+    return _order(await _asked_order(call))
 
 
-def _asked_order(call: Call) -> Order:
+async def _asked_order(call: Call) -> Order:
     market = NAMES.market(call.world, call.query.get("symbol"))
     if "orderId" in call.query:
-        return order_of(call, order_id_in(call.query["orderId"]), market)
-    return order_by_client_id(call, call.query.get("origClientOrderId"), market)
+        return await order_of(call, order_id_in(call.query["orderId"]), market)
+    return await order_by_client_id(call, call.query.get("origClientOrderId"), market)
 
 
-def _all_orders(call: Call) -> Any:
+async def _all_orders(call: Call) -> Any:
     rows = recent(
-        orders_of(call, NAMES.market(call.world, call.query.get("symbol"))),
+        await orders_of(call, NAMES.market(call.world, call.query.get("symbol"))),
         created_ms,
         start_ms=moment_in(call.query.get("startTime")),
         end_ms=moment_in(call.query.get("endTime")),
@@ -214,9 +214,9 @@ def _all_orders(call: Call) -> Any:
     return [_order(order) for order in rows]
 
 
-def _open_orders(call: Call) -> Any:
+async def _open_orders(call: Call) -> Any:
     market = NAMES.market_or_none(call.world, call.query.get("symbol"))
-    orders = call.world.open_orders(call.account_id, market.symbol if market else None)
+    orders = await call.world.open_orders(call.account_id, market.symbol if market else None)
     return [_order(order) for order in orders]
 
 

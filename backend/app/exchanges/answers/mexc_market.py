@@ -99,8 +99,8 @@ def _contract_detail(_: Call) -> Any:
     return {"success": True, "code": 0, "data": []}
 
 
-def _tickers(call: Call) -> Any:
-    rows = [_ticker(call.world.ticker(market.symbol)) for market in _asked_markets(call)]
+async def _tickers(call: Call) -> Any:
+    rows = [_ticker(await call.world.ticker(market.symbol)) for market in _asked_markets(call)]
     return rows[0] if call.query.get("symbol") else rows
 
 
@@ -156,10 +156,10 @@ def _klines(call: Call) -> Any:
     ]
 
 
-def _depth(call: Call) -> Any:
+async def _depth(call: Call) -> Any:
     market = NAMES.market(call.world, call.query.get("symbol"))
     limit = max(1, whole_in(call.query.get("limit"), _LEVELS_DEFAULT, _LEVELS_MAX))
-    book = call.world.order_book(market.symbol, limit)
+    book = await call.world.order_book(market.symbol, limit)
     return {
         "lastUpdateId": book.at_ms,
         "bids": _levels(book.bids),
@@ -172,7 +172,7 @@ def _levels(levels: Sequence[Level]) -> list[list[str]]:
     return [[plain(level.price), plain(level.amount)] for level in levels]
 
 
-def _agg_trades(call: Call) -> Any:
+async def _agg_trades(call: Call) -> Any:
     market = NAMES.market(call.world, call.query.get("symbol"))
     limit = max(1, whole_in(call.query.get("limit"), _TRADES_DEFAULT, _TRADES_MAX))
     return [
@@ -187,7 +187,7 @@ def _agg_trades(call: Call) -> Any:
             "m": trade.side is Side.SELL,
             "M": True,
         }
-        for trade in call.world.public_trades(market.symbol, limit)
+        for trade in await call.world.public_trades(market.symbol, limit)
     ]
 
 

@@ -3,7 +3,7 @@
 Source: https://www.okx.com/docs-v5/en/
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ClassVar, Final
 
 from backend.app.exchanges.answers.asking import (
@@ -90,19 +90,21 @@ class OkxAnswers:
         return 200, {"code": code, "msg": words, "data": []}
 
 
-def _pending(call: Call) -> Any:
+async def _pending(call: Call) -> Any:
     if call.query.get("instType", "SPOT") != "SPOT":
         return answered([])
     one = NAMES.market_or_none(call.world, call.query.get("instId"))
-    orders = call.world.open_orders(call.account_id, one.symbol if one else None)
+    orders = await call.world.open_orders(call.account_id, one.symbol if one else None)
     return answered([_order(order) for order in reversed(orders)])
 
 
-def _history(call: Call) -> Any:
+async def _history(call: Call) -> Any:
     if call.query.get("instType", "SPOT") != "SPOT":
         return answered([])
     state = call.query.get("state")
-    closed = closed_orders_of(call, NAMES.market_or_none(call.world, call.query.get("instId")))
+    closed = await closed_orders_of(
+        call, NAMES.market_or_none(call.world, call.query.get("instId"))
+    )
     rows = recent(
         (order for order in closed if state in (None, "", _STATES[order.status])),
         created_ms,
@@ -113,11 +115,11 @@ def _history(call: Call) -> Any:
     return answered([_order(order) for order in rows])
 
 
-def _one_order(call: Call) -> Any:
+async def _one_order(call: Call) -> Any:
     market = NAMES.market(call.world, call.query.get("instId"))
     if "ordId" in call.query:
-        return answered([_order(order_of(call, order_id_in(call.query["ordId"]), market))])
-    return answered([_order(order_by_client_id(call, call.query.get("clOrdId")))])
+        return answered([_order(await order_of(call, order_id_in(call.query["ordId"]), market))])
+    return answered([_order(await order_by_client_id(call, call.query.get("clOrdId")))])
 
 
 def _order(order: Order) -> Any:
@@ -156,14 +158,14 @@ def _order(order: Order) -> Any:
     }
 
 
-def _batch(act: Callable[[Call, Mapping[str, Any]], Order]) -> Handler:
+def _batch(act: Callable[[Call, Mapping[str, Any]], Awaitable[Order]]) -> Handler:
     """Act on every item of the body; the code tells whether all, some or none succeeded."""
 
-    def handler(call: Call) -> Any:
+    async def handler(call: Call) -> Any:
         items = call.json if isinstance(call.json, list) else [call.json]
         if not items or len(items) > _ORDERS_PER_BATCH_MAX:
             raise OrderRefused("bad_number")
-        done = [_acknowledged(call, act, fields_of(item)) for item in items]
+        done = [await _acknowledged(call, act, fields_of(item)) for item in items]
         failed = sum(item["sCode"] != "0" for item in done)
         code = "0" if not failed else "1" if failed == len(done) else "2"
         words = {"0": "", "1": "All operations failed", "2": "Bulk operation partially succeeded"}
@@ -172,12 +174,12 @@ def _batch(act: Callable[[Call, Mapping[str, Any]], Order]) -> Handler:
     return handler
 
 
-def _acknowledged(
-    call: Call, act: Callable[[Call, Mapping[str, Any]], Order], item: Mapping[str, Any]
+async def _acknowledged(
+    call: Call, act: Callable[[Call, Mapping[str, Any]], Awaitable[Order]], item: Mapping[str, Any]
 ) -> dict[str, Any]:
     head = {"clOrdId": str(item.get("clOrdId") or ""), "tag": str(item.get("tag") or "")}
     try:
-        order = act(call, item)
+        order = await act(call, item)
     except OrderRefused as refused:
         code, words = _REFUSALS[refused.rule]
         if refused.rule == "order_not_found":
@@ -187,8 +189,8 @@ def _acknowledged(
     return {**head, "ordId": str(order.order_id), "ts": at, "sCode": "0", "sMsg": ""}
 
 
-def _place(call: Call, item: Mapping[str, Any]) -> Order:
-    return call.world.place(call.account_id, _asked(call, item))
+async def _place(call: Call, item: Mapping[str, Any]) -> Order:
+    return await call.world.place(call.account_id, _asked(call, item))
 
 
 def _asked(call: Call, item: Mapping[str, Any]) -> OrderRequest:
@@ -210,8 +212,10 @@ def _asked(call: Call, item: Mapping[str, Any]) -> OrderRequest:
     )
 
 
-def _cancel(call: Call, item: Mapping[str, Any]) -> Order:
+async def _cancel(call: Call, item: Mapping[str, Any]) -> Order:
     market = NAMES.market(call.world, item.get("instId"))
     if item.get("ordId"):
-        return cancel(call, order_id_in(item["ordId"]), market)
-    return cancel(call, order_by_client_id(call, item.get("clOrdId")).order_id, market)
+        return await cancel(call, order_id_in(item["ordId"]), market)
+    return await cancel(
+        call, (await order_by_client_id(call, item.get("clOrdId"))).order_id, market
+    )

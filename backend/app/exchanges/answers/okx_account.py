@@ -43,7 +43,7 @@ def _config(call: Call) -> Any:
     )
 
 
-def _balance(call: Call) -> Any:
+async def _balance(call: Call) -> Any:
     at = str(call.world.now_ms())
     wanted = call.query.get("ccy")
     return answered(
@@ -56,7 +56,7 @@ def _balance(call: Call) -> Any:
                 "ordFroz": "",
                 "details": [
                     _detail(balance, at)
-                    for balance in call.world.balances(call.account_id)
+                    for balance in await call.world.balances(call.account_id)
                     if not wanted or balance.asset in wanted.split(",")
                 ],
             }

@@ -27,11 +27,11 @@ _TRANSFER: Final = ("1", "11")
 _TRADE: Final = ("2", "1")
 
 
-def _fills(call: Call) -> Any:
+async def _fills(call: Call) -> Any:
     market = NAMES.market_or_none(call.world, call.query.get("instId"))
     order_id = call.query.get("ordId")
     rows = recent(
-        fills_of(call, market, order_id_in(order_id) if order_id else None),
+        await fills_of(call, market, order_id_in(order_id) if order_id else None),
         happened_ms,
         start_ms=moment_in(call.query.get("begin")),
         end_ms=moment_in(call.query.get("end")),
@@ -61,10 +61,10 @@ def _fill(fill: Fill) -> Any:
     }
 
 
-def _bills(call: Call) -> Any:
+async def _bills(call: Call) -> Any:
     wanted = call.query.get("type")
     rows = recent(
-        call.world.ledger(call.account_id, call.query.get("ccy")),
+        await call.world.ledger(call.account_id, call.query.get("ccy")),
         lambda line: line.at_ms,
         start_ms=moment_in(call.query.get("begin")),
         end_ms=moment_in(call.query.get("end")),
@@ -101,9 +101,9 @@ def _bill(line: LedgerLine) -> Any:
     }
 
 
-def _deposits(call: Call) -> Any:
+async def _deposits(call: Call) -> Any:
     rows = recent(
-        call.world.deposits(call.account_id, call.query.get("ccy")),
+        await call.world.deposits(call.account_id, call.query.get("ccy")),
         happened_ms,
         start_ms=moment_in(call.query.get("before")),
         end_ms=moment_in(call.query.get("after")),

@@ -99,15 +99,15 @@ def _instrument(market: Market) -> Any:
     }
 
 
-def _one_ticker(call: Call) -> Any:
+async def _one_ticker(call: Call) -> Any:
     market = NAMES.market(call.world, call.query.get("instId"))
-    return answered([_ticker(call.world.ticker(market.symbol))])
+    return answered([_ticker(await call.world.ticker(market.symbol))])
 
 
-def _all_tickers(call: Call) -> Any:
+async def _all_tickers(call: Call) -> Any:
     if call.query.get("instType") != _SPOT:
         return answered([])
-    return answered([_ticker(call.world.ticker(m.symbol)) for m in call.world.markets()])
+    return answered([_ticker(await call.world.ticker(m.symbol)) for m in call.world.markets()])
 
 
 def _ticker(ticker: Ticker) -> Any:
@@ -159,9 +159,9 @@ def _candle(candle: Candle, now_ms: int) -> Any:
     ]
 
 
-def _book(call: Call) -> Any:
+async def _book(call: Call) -> Any:
     market = NAMES.market(call.world, call.query.get("instId"))
-    book = call.world.order_book(market.symbol, whole_in(call.query.get("sz"), 1, 5000))
+    book = await call.world.order_book(market.symbol, whole_in(call.query.get("sz"), 1, 5000))
     return answered(
         [
             {
@@ -178,9 +178,11 @@ def _level(price: Decimal, amount: Decimal) -> Any:
     return [plain(price), plain(amount), "0", "1"]
 
 
-def _trades(call: Call) -> Any:
+async def _trades(call: Call) -> Any:
     market = NAMES.market(call.world, call.query.get("instId"))
-    trades = call.world.public_trades(market.symbol, whole_in(call.query.get("limit"), 100, 500))
+    trades = await call.world.public_trades(
+        market.symbol, whole_in(call.query.get("limit"), 100, 500)
+    )
     return answered(
         [
             {

@@ -41,19 +41,21 @@ def happened_ms(row: Fill | Deposit) -> int:
     return row.at_ms
 
 
-def orders_of(call: Call, market: Market | None) -> Sequence[Order]:
+async def orders_of(call: Call, market: Market | None) -> Sequence[Order]:
     """Return the caller's orders, open and closed, the oldest first."""
-    return call.world.orders(call.account_id, market.symbol if market else None)
+    return await call.world.orders(call.account_id, market.symbol if market else None)
 
 
-def closed_orders_of(call: Call, market: Market | None) -> Sequence[Order]:
+async def closed_orders_of(call: Call, market: Market | None) -> Sequence[Order]:
     """Return the caller's orders that trade no more, the oldest first."""
-    return tuple(order for order in orders_of(call, market) if not order.is_open)
+    return tuple(order for order in await orders_of(call, market) if not order.is_open)
 
 
-def fills_of(call: Call, market: Market | None, order_id: int | None = None) -> Sequence[Fill]:
+async def fills_of(
+    call: Call, market: Market | None, order_id: int | None = None
+) -> Sequence[Fill]:
     """Return the caller's fills, or those of one order, the oldest first."""
-    fills = call.world.fills(call.account_id, market.symbol if market else None)
+    fills = await call.world.fills(call.account_id, market.symbol if market else None)
     return tuple(fill for fill in fills if order_id in (None, fill.order_id))
 
 

@@ -120,14 +120,14 @@ def test_a_body_that_is_no_order_is_refused(asker: Asker, body: object) -> None:
     assert asker.world.placed == {}
 
 
-def test_a_cancellation_under_another_symbol_cancels_nothing(asker: Asker) -> None:
+async def test_a_cancellation_under_another_symbol_cancels_nothing(asker: Asker) -> None:
     _, placed = asker.ask("POST", PLACE, body=LIMIT)
     order_id = placed["data"]["orderId"]
 
     status, refused = asker.ask("POST", CANCEL, body={"symbol": "DOGEUSDT", "orderId": order_id})
 
     assert (status, refused["code"]) == (400, "43001")
-    assert len(asker.world.open_orders("")) == 1
+    assert len(await asker.world.open_orders("")) == 1
 
 
 def test_open_orders_may_be_asked_by_time(asker: Asker) -> None:

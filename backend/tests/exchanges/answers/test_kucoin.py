@@ -104,11 +104,11 @@ def test_open_orders_come_in_pages(asker: Asker) -> None:
     assert [item["clientOid"] for item in page["items"]] == ["n2"]
 
 
-def test_finished_orders_are_those_that_trade_no_more(asker: Asker) -> None:
+async def test_finished_orders_are_those_that_trade_no_more(asker: Asker) -> None:
     for number in range(3):
         asker.ask("POST", "/api/v1/orders", body=LIMIT | {"clientOid": f"n{number}"})
-    asker.world.cancel("", 7_001)
-    asker.world.cancel("", 7_002)
+    await asker.world.cancel("", 7_001)
+    await asker.world.cancel("", 7_002)
 
     done = asker.get("/api/v1/orders", status="done")["data"]["items"]
 
@@ -119,9 +119,9 @@ def test_finished_orders_are_those_that_trade_no_more(asker: Asker) -> None:
     assert asker.get("/api/v1/orders", status="lost")["code"] == "400100"
 
 
-def test_an_order_is_found_by_the_name_its_owner_gave_it(asker: Asker) -> None:
+async def test_an_order_is_found_by_the_name_its_owner_gave_it(asker: Asker) -> None:
     asker.ask("POST", "/api/v1/orders", body=LIMIT | {"clientOid": "mine"})
-    asker.world.cancel("", 7_000)
+    await asker.world.cancel("", 7_000)
 
     assert asker.get("/api/v1/order/client-order/mine")["data"]["id"] == "7000"
     assert asker.get("/api/v1/order/client-order/yours")["code"] == "400100"
