@@ -1,0 +1,50 @@
+"""Numbers of traders as whole units of the core, and back. Exact, or not at all.
+
+All of it is whole numbers: a `Decimal` context would round what has many digits.
+"""
+
+from decimal import Decimal
+
+
+def whole_units(amount: Decimal, per_unit: int) -> int | None:
+    """Return how many units an amount is; None if it is no whole number of them.
+
+    >>> whole_units(Decimal("1.23"), 100), whole_units(Decimal("1.234"), 100)
+    (123, None)
+    """
+    numerator, denominator = amount.as_integer_ratio()
+    units, rest = divmod(numerator * per_unit, denominator)
+    return None if rest else units
+
+
+def in_full(units: int, per_unit: int) -> str:
+    """Return units as a number with all the decimals that a unit has; `per_unit` is a power of ten.
+
+    >>> in_full(250, 100), in_full(-5, 100), in_full(7, 1)
+    ('2.50', '-0.05', '7')
+    """
+    decimals = len(str(per_unit)) - 1
+    if not decimals:
+        return str(units)
+    whole, rest = divmod(abs(units), per_unit)
+    return f"{'-' if units < 0 else ''}{whole}.{rest:0{decimals}d}"
+
+
+def in_short(units: int, per_unit: int) -> str:
+    """Return units as the shortest number.
+
+    >>> in_short(250, 100), in_short(200, 100), in_short(0, 100)
+    ('2.5', '2', '0')
+    """
+    written = in_full(units, per_unit)
+    return written.rstrip("0").rstrip(".") if "." in written else written
+
+
+def ratio_in_short(numerator: int, denominator: int, decimals: int) -> str:
+    """Return a ratio, at or above zero, rounded half up to so many decimals, as the shortest one.
+
+    >>> ratio_in_short(2, 3, 4), ratio_in_short(5, 2, 4)
+    ('0.6667', '2.5')
+    """
+    scale = 10**decimals
+    return in_short((2 * numerator * scale + denominator) // (2 * denominator), scale)
