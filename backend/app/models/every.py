@@ -28,7 +28,17 @@ from backend.app.models.price_alert import PriceAlert, PriceNews
 from backend.app.models.refresh_token import RefreshToken
 from backend.app.models.settlement import Settlement
 from backend.app.models.user import User
-from backend.app.models.venue import Instrument, Order, Trade, VenueEpoch, VenueJournalEntry
+from backend.app.models.venue import (
+    Fill,
+    Instrument,
+    Order,
+    Trade,
+    VenueAccount,
+    VenueEpoch,
+    VenueJournalEntry,
+    VenueSnapshot,
+    VenueTransfer,
+)
 from backend.app.models.webhook import Webhook, WebhookDelivery, WebhookSecret
 from backend.app.models.websocket_ticket import WebsocketTicket
 from backend.app.models.withdrawal import Withdrawal
@@ -79,6 +89,10 @@ TABLES = (
     VenueJournalEntry,
     Order,
     Trade,
+    Fill,
+    VenueTransfer,
+    VenueSnapshot,
+    VenueAccount,
 )
 METADATA = Base.metadata
 

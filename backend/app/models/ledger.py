@@ -41,7 +41,15 @@ class LedgerAccount(Base):
             "name",
             "asset",
             unique=True,
-            postgresql_where=text("owner_id IS NULL"),
+            postgresql_where=text("owner_id IS NULL AND venue_account_id IS NULL"),
+        ),
+        Index(
+            "uq_ledger_accounts_venue",
+            "venue_account_id",
+            "kind",
+            "asset",
+            unique=True,
+            postgresql_where=text("venue_account_id IS NOT NULL"),
         ),
         CheckConstraint("may_go_negative OR balance >= 0", name="balance"),
         CheckConstraint("credit_limit IS NULL OR balance <= credit_limit", name="credit_limit"),
@@ -56,6 +64,8 @@ class LedgerAccount(Base):
     credit_limit: Mapped[Decimal | None] = mapped_column(AMOUNT)
     balance: Mapped[Decimal] = mapped_column(AMOUNT, server_default=text("0"))
     created_at: Mapped[datetime]
+    # Whose wallet it is part of, if it is of kind available or locked; not always a user's.
+    venue_account_id: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class LedgerMovement(Base):

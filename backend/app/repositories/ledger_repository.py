@@ -67,7 +67,9 @@ class LedgerRepository:
     async def bank(self) -> LedgerAccount:
         """Return the account that stands for the world outside."""
         found = await self._session.execute(
-            select(LedgerAccount).where(LedgerAccount.kind == AccountKind.BANK.value)
+            select(LedgerAccount).where(
+                LedgerAccount.kind == AccountKind.BANK.value, LedgerAccount.asset == ASSET
+            )
         )
         return found.scalar_one()
 

@@ -67,7 +67,7 @@ _WRITE: Final = """
 WITH leader AS (
     SELECT epoch FROM venue_epochs WHERE shard = $1 AND epoch = $2 FOR SHARE
 ), journaled AS (
-    INSERT INTO venue_journal (shard, sequence, epoch, at, first_order_id, commands)
+    INSERT INTO venue_journal (shard, sequence, epoch, at, first_number, commands)
     SELECT $1, $3, leader.epoch, $4, $5, $6 FROM leader
 ), placed AS (
     INSERT INTO orders (id, account_id, instrument_id, side, price, quantity, client_order_id,

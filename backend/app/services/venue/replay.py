@@ -12,7 +12,7 @@ from backend.app.venue.journal_form import JournalUnreadable, read
 _ROWS_AT_ONCE: Final = 5_000
 _BYTES_HASHED_AT_ONCE: Final = 1 << 16
 _JOURNAL: Final = """
-SELECT sequence, first_order_id, commands FROM venue_journal WHERE shard = $1 ORDER BY sequence
+SELECT sequence, first_number, commands FROM venue_journal WHERE shard = $1 ORDER BY sequence
 """
 _ORDERS: Final = """
 SELECT id, account_id, instrument_id, side, price, quantity, client_order_id, executed_quantity,
