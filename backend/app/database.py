@@ -8,6 +8,7 @@ nothing in them outlives the transaction. What needs a session of its own, to li
 lock, takes `own_connection()`, which goes past the pooler.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from types import MappingProxyType
@@ -63,6 +64,13 @@ class Database:
             connect_args=self._own_args if direct is None else _LENT_ARGS,
         )
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+        # The pool's own queue lets newcomers pass those who wait: under load some would wait until
+        # they are refused. So nobody waits in it; who comes first here is served first.
+        # Source: SQLAlchemy 2.1 util/queue.py, `AsyncAdaptedQueue.get`; asyncio.Semaphore is fair.
+        self._places = asyncio.Semaphore(
+            settings.database_pool_size + settings.database_max_overflow
+        )
+        self._wait_seconds_max = settings.database_pool_timeout_seconds
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
@@ -71,7 +79,7 @@ class Database:
         Raises:
             DatabaseUnavailable: no connection, or it broke before the commit was acknowledged.
         """
-        async with outages_translated(), self._sessions() as session, session.begin():
+        async with self._place(), outages_translated(), self._sessions.begin() as session:
             yield session
 
     @asynccontextmanager
@@ -81,7 +89,7 @@ class Database:
         Raises:
             DatabaseUnavailable: no connection, or it broke while reading.
         """
-        async with outages_translated(), self._sessions() as session, session.begin():
+        async with self._place(), outages_translated(), self._sessions.begin() as session:
             await session.connection(
                 execution_options={
                     "isolation_level": "REPEATABLE READ",
@@ -101,6 +109,18 @@ class Database:
         place, names = self.engine.dialect.create_connect_args(self._own_url)
         async with outages_translated():
             return await asyncpg.connect(*place, **names, **self._own_args)
+
+    @asynccontextmanager
+    async def _place(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(self._wait_seconds_max):
+                await self._places.acquire()
+        except TimeoutError:
+            raise DatabaseUnavailable(retry_after_seconds=_RETRY_AFTER_SECONDS) from None
+        try:
+            yield
+        finally:
+            self._places.release()
 
     async def ping(self) -> None:
         """Ask the database for a sign of life.

@@ -1,0 +1,72 @@
+"""Whoever waits for the database is served in the order of arrival, and not for ever."""
+
+import asyncio
+from itertools import count
+
+import pytest
+from sqlalchemy import text
+
+from backend.app.config import DatabaseSettings
+from backend.app.database import Database
+from backend.app.errors import DatabaseUnavailable
+
+PLACES = 3
+CLIENTS = 60
+TURNS = 10
+
+
+@pytest.fixture
+async def narrow(database_url: str) -> Database:
+    """A way to the database for one at a time."""
+    settings = DatabaseSettings(
+        database_pool_size=1,
+        database_max_overflow=0,
+        database_pool_timeout_seconds=0.2,
+        _env_file=None,
+    )
+    return Database(database_url, settings)
+
+
+async def test_nobody_is_overtaken_by_whoever_asks_again(database_url: str) -> None:
+    """The pool alone lets newcomers pass: some are overtaken by as many as there are clients."""
+    settings = DatabaseSettings(
+        database_pool_size=PLACES - 1, database_max_overflow=1, _env_file=None
+    )
+    database = Database(database_url, settings)
+    arrivals, overtaken = count(), [0]
+    served = 0
+
+    async def ask_again_and_again() -> None:
+        nonlocal served
+        for _ in range(TURNS):
+            arrived = next(arrivals)
+            async with database.transaction() as session:
+                await session.execute(text("SELECT 1"))
+                overtaken.append(served - arrived)
+                served += 1
+
+    await asyncio.gather(*(ask_again_and_again() for _ in range(CLIENTS)))
+    await database.close()
+    # Those who hold a place at the same time may end in any order, and the first have to connect.
+    assert max(overtaken) < CLIENTS / 2
+
+
+async def test_whoever_waits_too_long_is_refused_and_takes_no_place(narrow: Database) -> None:
+    async with narrow.transaction() as session:
+        await session.execute(text("SELECT 1"))
+        with pytest.raises(DatabaseUnavailable):
+            await narrow.ping()
+    await narrow.ping()
+    await narrow.close()
+
+
+async def test_whoever_gives_up_waiting_takes_no_place(narrow: Database) -> None:
+    async with narrow.transaction() as session:
+        await session.execute(text("SELECT 1"))
+        waiting = asyncio.create_task(narrow.ping())
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+    await narrow.ping()
+    await narrow.close()
