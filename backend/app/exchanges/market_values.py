@@ -43,7 +43,10 @@ class OrderStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Market:
-    """One spot market. `tick_size` and `step_size` are the smallest price and amount steps."""
+    """One spot market. `tick_size` and `step_size` are the smallest price and amount steps.
+
+    The fees are parts of what a side receives (0.001 is a tenth of a percent).
+    """
 
     base: str
     quote: str
@@ -52,6 +55,8 @@ class Market:
     min_amount: Decimal
     max_amount: Decimal
     min_notional: Decimal
+    maker_fee: Decimal = Decimal(0)
+    taker_fee: Decimal = Decimal(0)
 
     @property
     def symbol(self) -> str:
@@ -142,7 +147,10 @@ class OrderRequest:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """An order as it stands. `filled_quote` is what the filled part cost."""
+    """An order as it stands. `filled_quote` is what the filled part cost.
+
+    `fee` is what its fills paid together, in what the order receives.
+    """
 
     order_id: int
     client_order_id: str
@@ -157,6 +165,7 @@ class Order:
     created_ms: int
     updated_ms: int
     time_in_force: TimeInForce = TimeInForce.GTC
+    fee: Decimal = Decimal(0)
 
     @property
     def is_open(self) -> bool:
@@ -166,7 +175,10 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """One trade as one of its two sides sees it; the other side has a fill of its own."""
+    """One trade as one of its two sides sees it; the other side has a fill of its own.
+
+    `fee` is taken from what this side receives: the base asset for a buy, else the quote asset.
+    """
 
     fill_id: int
     order_id: int
@@ -176,11 +188,17 @@ class Fill:
     amount: Decimal
     is_maker: bool
     at_ms: int
+    fee: Decimal = Decimal(0)
 
     @property
     def cost(self) -> Decimal:
         """What changed hands, in quote."""
         return self.price * self.amount
+
+    @property
+    def fee_rate(self) -> Decimal:
+        """Which part of what this side receives the fee is."""
+        return self.market.maker_fee if self.is_maker else self.market.taker_fee
 
 
 @dataclass(frozen=True, slots=True)

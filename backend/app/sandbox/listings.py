@@ -6,6 +6,9 @@ from typing import Final
 
 from backend.app.exchanges.market_values import Market
 
+VENUE_FEE: Final = Decimal("0.001")
+"""What the venue takes of what a side receives, making or taking; the market in memory is free."""
+
 
 @dataclass(frozen=True, slots=True)
 class Listing:

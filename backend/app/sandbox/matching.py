@@ -25,7 +25,7 @@ from backend.app.exchanges.market_values import (
 )
 from backend.app.sandbox.house import House
 from backend.app.sandbox.journal import Journal
-from backend.app.sandbox.order_rules import check_numbers, check_size
+from backend.app.sandbox.order_rules import PRICE_RATIO_MAX, check_numbers, check_size
 from backend.app.sandbox.reckoning import (
     Offer,
     amount_of,
@@ -42,8 +42,6 @@ from backend.app.sandbox.wallets import HOUSE, Wallets
 
 OPEN_ORDERS_PER_ACCOUNT_MAX: Final = 200
 CLOSED_ORDERS_PER_ACCOUNT_MAX: Final = 500
-PRICE_RATIO_MAX: Final = 100
-"""A limit price may be at most this many times the market's middle price."""
 _FIRST_ORDER_ID: Final = 1_000_000_001
 
 

@@ -7,6 +7,8 @@ from backend.app.exchanges.answers.base import OrderRefused
 from backend.app.exchanges.market_values import Market, OrderRequest, OrderType
 
 CLIENT_ORDER_ID_LENGTH_MAX_CHARACTERS: Final = 64
+PRICE_RATIO_MAX: Final = 100
+"""A limit price may be at most this many times the market's middle price."""
 
 
 def check_numbers(market: Market, asked: OrderRequest, price_max: Decimal) -> None:

@@ -1,4 +1,4 @@
-"""The one market and the accounts behind all eight doors.
+"""The market in memory, and the accounts behind all eight doors, where there is no venue.
 
 A request is one call: nothing here waits, so no two of them can mix. The clock is handed in.
 """
@@ -8,14 +8,11 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Final
 
-from backend.app.exchanges.answers.base import OrderRefused
-from backend.app.exchanges.key_information import Balance, KeyInformation
+from backend.app.exchanges.key_information import Balance
 from backend.app.exchanges.market_values import (
-    Candle,
     Deposit,
     Fill,
     LedgerLine,
-    Market,
     Order,
     OrderBook,
     OrderRequest,
@@ -26,48 +23,28 @@ from backend.app.exchanges.market_values import (
 from backend.app.sandbox.accounts import SeededAccount
 from backend.app.sandbox.house import House
 from backend.app.sandbox.journal import Journal
-from backend.app.sandbox.listings import LISTINGS
 from backend.app.sandbox.matching import MatchingFloor
-from backend.app.sandbox.prices import DAY_MS, LISTED_AT_MS
+from backend.app.sandbox.priced_markets import PricedMarkets
 from backend.app.sandbox.wallets import Wallets
 
-CANDLES_MAX: Final = 1_500
 PUBLIC_TRADES_MAX: Final = 1_000
 _TRADE_EVERY_MS: Final = 2_000
 
 
-class SandboxWorld:
+class SandboxWorld(PricedMarkets):
     """Prices that are a function of the time, and orders and balances that are remembered."""
 
     def __init__(
         self, seed: bytes, now_ms: Callable[[], int], accounts: Sequence[SeededAccount]
     ) -> None:
+        super().__init__(seed, now_ms, accounts)
         self._seed = seed
-        self._clock = now_ms
-        self._accounts = {account.account_id: account for account in accounts}
-        self._houses = {line.market.symbol: House(seed, line) for line in LISTINGS}
         self.wallets: Final = Wallets()
         self._journal = Journal(self.wallets)
         self._floor = MatchingFloor(tuple(self._houses.values()), self.wallets, self._journal)
         began_ms = now_ms()
         for account in accounts:
             self._journal.endow(account.account_id, account.balances, began_ms)
-
-    def now_ms(self) -> int:
-        """Return the exchange's time."""
-        return self._clock()
-
-    def markets(self) -> Sequence[Market]:
-        """Return every market."""
-        return tuple(house.listing.market for house in self._houses.values())
-
-    def market(self, symbol: str) -> Market:
-        """Return one market by its unified symbol.
-
-        Raises:
-            OrderRefused: unknown_symbol.
-        """
-        return self._house(symbol).listing.market
 
     def ticker(self, symbol: str) -> Ticker:
         """Return the last 24 hours of a market.
@@ -77,41 +54,8 @@ class SandboxWorld:
         """
         now_ms = self._clock()
         house = self._house(symbol)
-        day = house.path.candle(now_ms - DAY_MS, DAY_MS, now_ms)
         book = self.order_book(symbol, 1)
-        return Ticker(
-            market=house.listing.market,
-            last=day.close,
-            bid=book.bids[0].price,
-            bid_amount=book.bids[0].amount,
-            ask=book.asks[0].price,
-            ask_amount=book.asks[0].amount,
-            open=day.open,
-            high=day.high,
-            low=day.low,
-            volume=day.volume,
-            quote_volume=day.quote_volume,
-            at_ms=now_ms,
-        )
-
-    def candles(
-        self, symbol: str, interval_ms: int, limit: int, end_ms: int | None = None
-    ) -> Sequence[Candle]:
-        """Return candles, the oldest first; the last one opens at or before `end_ms` (now).
-
-        Raises:
-            OrderRefused: unknown_symbol.
-        """
-        now_ms = self._clock()
-        path = self._house(symbol).path
-        last_ms = min(now_ms, now_ms if end_ms is None else end_ms) // interval_ms * interval_ms
-        count = max(0, min(limit, CANDLES_MAX))
-        opens = range(last_ms - (count - 1) * interval_ms, last_ms + 1, interval_ms)
-        return tuple(
-            path.candle(open_ms, interval_ms, now_ms)
-            for open_ms in opens
-            if open_ms >= LISTED_AT_MS
-        )
+        return self._ticker(house, book.bids[0], book.asks[0], now_ms)
 
     def order_book(self, symbol: str, limit: int) -> OrderBook:
         """Return the best levels: the house's and every account's resting orders together.
@@ -143,10 +87,6 @@ class SandboxWorld:
         """Return what an account holds, after every fill up to now."""
         self._floor.settle(self._clock())
         return self.wallets.balances(account_id)
-
-    def key_information(self, account_id: str) -> KeyInformation:
-        """Return what the exchange knows of an account's key."""
-        return self._accounts[account_id].information()
 
     def place(self, account_id: str, asked: OrderRequest) -> Order:
         """Take an order.
@@ -196,12 +136,6 @@ class SandboxWorld:
         """Return every change of what an account holds, the oldest first."""
         self._floor.settle(self._clock())
         return self._journal.lines(account_id, asset)
-
-    def _house(self, symbol: str) -> House:
-        house = self._houses.get(symbol)
-        if house is None:
-            raise OrderRefused("unknown_symbol")
-        return house
 
     def _public_trade(self, house: House, number: int) -> PublicTrade:
         at_ms = number * _TRADE_EVERY_MS
