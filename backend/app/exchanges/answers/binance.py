@@ -58,6 +58,7 @@ _LIMIT_MAKER: Final = "LIMIT_MAKER"
 _ORDERS_DEFAULT: Final = 500
 _ORDERS_MAX: Final = 1_000
 _ORDER_LIST_ID: Final = -1
+_BASIS_POINTS: Final = 10_000
 
 
 class BinanceAnswers:
@@ -90,12 +91,19 @@ class BinanceAnswers:
 
 
 async def _account(call: Call) -> Any:
+    # Every market here takes the same.
+    market = call.world.markets()[0]
     return {
-        "makerCommission": 0,
-        "takerCommission": 0,
+        "makerCommission": int(market.maker_fee * _BASIS_POINTS),
+        "takerCommission": int(market.taker_fee * _BASIS_POINTS),
         "buyerCommission": 0,
         "sellerCommission": 0,
-        "commissionRates": {"maker": "0", "taker": "0", "buyer": "0", "seller": "0"},
+        "commissionRates": {
+            "maker": plain(market.maker_fee),
+            "taker": plain(market.taker_fee),
+            "buyer": "0",
+            "seller": "0",
+        },
         "canTrade": True,
         "canWithdraw": True,
         "canDeposit": True,
@@ -209,7 +217,7 @@ async def _place(call: Call) -> Any:
         fill = {
             "price": plain(average_price(order)),
             "qty": plain(order.filled),
-            "commission": "0",
+            "commission": plain(order.fee),
             "commissionAsset": received(order.side, order.market),
             "tradeId": order.order_id,
         }

@@ -48,7 +48,7 @@ def _fill(fill: Fill) -> Any:
         "price": plain(fill.price),
         "qty": plain(fill.amount),
         "quoteQty": plain(fill.cost),
-        "commission": "0",
+        "commission": plain(fill.fee),
         "commissionAsset": received(fill.side, fill.market),
         "time": fill.at_ms,
         "isBuyer": fill.side is Side.BUY,
@@ -93,7 +93,11 @@ def _trade_fees(call: Call) -> Any:
 
 
 def _trade_fee(market: Market) -> Any:
-    return {"symbol": NAMES.name(market), "makerCommission": "0", "takerCommission": "0"}
+    return {
+        "symbol": NAMES.name(market),
+        "makerCommission": plain(market.maker_fee),
+        "takerCommission": plain(market.taker_fee),
+    }
 
 
 HISTORY_HANDLERS: Final[Mapping[tuple[str, str], Handler]] = {

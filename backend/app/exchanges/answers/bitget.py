@@ -19,7 +19,7 @@ from backend.app.exchanges.answers.asking import (
 from backend.app.exchanges.answers.base import Call, Handler, OrderRefused
 from backend.app.exchanges.answers.bitget_history import HISTORY_HANDLERS, fee_detail, page_of
 from backend.app.exchanges.answers.bitget_market import NAMES, success
-from backend.app.exchanges.answers.past import closed_orders_of, created_ms, received
+from backend.app.exchanges.answers.past import closed_orders_of, created_ms
 from backend.app.exchanges.answers.rendering import average_price, order_id_in
 from backend.app.exchanges.key_information import KeyInformation
 from backend.app.exchanges.market_values import (
@@ -172,7 +172,7 @@ def _told(order: Order) -> dict[str, Any]:
         "baseCoin": order.market.base,
         "quoteCoin": order.market.quote,
         # Empty while nothing is filled.
-        "feeDetail": fee_detail(received(order.side, order.market)) if order.filled else "",
+        "feeDetail": fee_detail(order) if order.filled else "",
         "cancelReason": "normal_cancel" if order.status is OrderStatus.CANCELLED else "",
     }
 

@@ -3,7 +3,6 @@
 Source: https://www.bitget.com/api-doc/spot (Trade, Account), version 2, and .../common/public.
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
@@ -18,8 +17,8 @@ from backend.app.exchanges.answers.past import (
     recent,
     txid,
 )
-from backend.app.exchanges.answers.rendering import home_chain, order_id_in, whole_in
-from backend.app.exchanges.market_values import Deposit, Fill, LedgerLine
+from backend.app.exchanges.answers.rendering import home_chain, json_body, order_id_in, whole_in
+from backend.app.exchanges.market_values import Deposit, Fill, LedgerLine, Order
 from backend.app.money import plain
 
 _PAGE_DEFAULT: Final = 100
@@ -58,7 +57,7 @@ def _fill(fill: Fill) -> Any:
         "priceAvg": plain(fill.price),
         "size": plain(fill.amount),
         "amount": plain(fill.cost),
-        "feeDetail": {"deduction": "no", "feeCoin": coin, "totalFee": "0"},
+        "feeDetail": {"deduction": "no", "feeCoin": coin, "totalFee": plain(-fill.fee)},
         "tradeScope": "maker" if fill.is_maker else "taker",
         "cTime": str(fill.at_ms),
         "uTime": str(fill.at_ms),
@@ -109,15 +108,17 @@ def _deposit(deposit: Deposit) -> Any:
 
 
 def _trade_rate(call: Call) -> Any:
-    NAMES.market(call.world, call.query.get("symbol"))
-    return success(call, {"makerFeeRate": "0", "takerFeeRate": "0"})
+    market = NAMES.market(call.world, call.query.get("symbol"))
+    rates = {"makerFeeRate": plain(market.maker_fee), "takerFeeRate": plain(market.taker_fee)}
+    return success(call, rates)
 
 
-def fee_detail(coin: str) -> str:
-    """Return what an order paid: a JSON text within the JSON."""
-    fees = {"c": 0, "d": 0, "deduction": False, "r": 0, "t": 0, "totalDeductionFee": 0}
-    paid = {"deduction": False, "feeCoinCode": coin, "totalDeductionFee": 0, "totalFee": 0}
-    return json.dumps({"newFees": fees, coin: paid}, separators=(",", ":"))
+def fee_detail(order: Order) -> str:
+    """Return what an order paid: a JSON text within the JSON, where less than nothing is paid."""
+    coin, fee = received(order.side, order.market), -order.fee
+    fees = {"c": 0, "d": 0, "deduction": False, "r": fee, "t": fee, "totalDeductionFee": 0}
+    paid = {"deduction": False, "feeCoinCode": coin, "totalDeductionFee": 0, "totalFee": fee}
+    return json_body({"newFees": fees, coin: paid}).decode()
 
 
 HISTORY_HANDLERS: Final[Mapping[tuple[str, str], Handler]] = {

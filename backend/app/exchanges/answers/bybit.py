@@ -161,7 +161,7 @@ def _order(order: Order) -> Any:
         "leavesValue": plain(left * (order.price or Decimal(0))),
         "cumExecQty": plain(order.filled),
         "cumExecValue": plain(order.filled_quote),
-        "cumExecFee": "0",
+        "cumExecFee": plain(order.fee),
         "timeInForce": "IOC" if is_market else _TIME_WORDS[order.time_in_force],
         "orderType": order.order_type.capitalize(),
         "stopOrderType": "",

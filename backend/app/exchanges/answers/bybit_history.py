@@ -54,8 +54,8 @@ def _fill(fill: Fill) -> Any:
         "execValue": plain(fill.cost),
         "execType": "Trade",
         "execTime": str(fill.at_ms),
-        "execFee": "0",
-        "feeRate": "0",
+        "execFee": plain(fill.fee),
+        "feeRate": plain(fill.fee_rate),
         "feeCurrency": received(fill.side, fill.market),
         "isMaker": fill.is_maker,
         "isLeverage": "0",
@@ -143,7 +143,11 @@ def _fee_rates(call: Call) -> Any:
 
 
 def _fee_rate(market: Market) -> Any:
-    return {"symbol": NAMES.name(market), "takerFeeRate": "0", "makerFeeRate": "0"}
+    return {
+        "symbol": NAMES.name(market),
+        "takerFeeRate": plain(market.taker_fee),
+        "makerFeeRate": plain(market.maker_fee),
+    }
 
 
 HISTORY_HANDLERS: Final[Mapping[tuple[str, str], Handler]] = {

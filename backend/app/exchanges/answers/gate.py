@@ -247,7 +247,7 @@ def _order(order: Order) -> dict[str, Any]:
         "fill_price": plain(order.filled_quote),
         "filled_total": plain(order.filled_quote),
         "avg_deal_price": average,
-        "fee": "0",
+        "fee": plain(order.fee),
         "fee_currency": paid_in,
         "point_fee": "0",
         "gt_fee": "0",

@@ -4,7 +4,6 @@ Source: https://www.gate.com/docs/developers/apiv4 (Spot, Wallet).
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal
 from typing import Any, Final, TypeVar
 
 from backend.app.exchanges.answers.asking import moment_in
@@ -28,8 +27,6 @@ _PAGE_DEFAULT: Final = 100
 _PAGE_MAX: Final = 1_000
 _PAGES_MAX: Final = 10_000
 _FREE: Final = (
-    "taker_fee",
-    "maker_fee",
     "gt_taker_fee",
     "gt_maker_fee",
     "futures_taker_fee",
@@ -75,7 +72,7 @@ def _fill(fill: Fill) -> Any:
         "amount": plain(fill.amount),
         "price": plain(fill.price),
         "order_id": str(fill.order_id),
-        "fee": "0",
+        "fee": plain(fill.fee),
         "fee_currency": received(fill.side, fill.market),
         "point_fee": "0",
         "gt_fee": "0",
@@ -129,10 +126,13 @@ def _deposit(deposit: Deposit) -> Any:
 
 def _fees(call: Call) -> Any:
     user_id = int(call.world.key_information(call.account_id).owner_uid or 0)
-    rates = dict.fromkeys(_FREE, plain(Decimal(0)))
+    # Every market here takes the same.
+    market = call.world.markets()[0]
     return {
         "user_id": user_id,
-        **rates,
+        "taker_fee": plain(market.taker_fee),
+        "maker_fee": plain(market.maker_fee),
+        **dict.fromkeys(_FREE, "0"),
         "gt_discount": False,
         "loan_fee": "0.18",
         "point_type": "1",

@@ -85,7 +85,8 @@ def _currency_pair(market: Market) -> dict[str, Any]:
         "base_name": market.base,
         "quote": market.quote,
         "quote_name": market.quote,
-        "fee": "0",
+        # In percent.
+        "fee": plain(market.taker_fee * 100),
         "min_base_amount": plain(market.min_amount),
         "max_base_amount": plain(market.max_amount),
         "min_quote_amount": plain(market.min_notional),

@@ -145,7 +145,7 @@ async def _open_orders(call: Call) -> Any:
             **_order(call, order),
             "filled-amount": plain(order.filled),
             "filled-cash-amount": plain(order.filled_quote),
-            "filled-fees": "0",
+            "filled-fees": plain(order.fee),
         }
         for order in reversed(orders)
     ]
@@ -190,7 +190,7 @@ def _past_order(call: Call, order: Order) -> Any:
         # `field` is HTX's own spelling of `filled` in this answer.
         "field-amount": plain(order.filled),
         "field-cash-amount": plain(order.filled_quote),
-        "field-fees": "0",
+        "field-fees": plain(order.fee),
         "finished-at": 0 if order.is_open else order.updated_ms,
         "canceled-at": order.updated_ms if order.status is OrderStatus.CANCELLED else 0,
         "user-id": _owner(call),

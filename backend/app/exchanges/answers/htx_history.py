@@ -55,7 +55,7 @@ def _fill(fill: Fill) -> Any:
         "type": f"{fill.side}-limit",
         "price": plain(fill.price),
         "filled-amount": plain(fill.amount),
-        "filled-fees": "0",
+        "filled-fees": plain(fill.fee),
         "filled-points": "0",
         "fee-currency": received(fill.side, fill.market).lower(),
         "fee-deduct-currency": "",
@@ -136,10 +136,10 @@ def _fee_rates(call: Call) -> Any:
         [
             {
                 "symbol": NAMES.name(market),
-                "makerFeeRate": "0",
-                "takerFeeRate": "0",
-                "actualMakerRate": "0",
-                "actualTakerRate": "0",
+                "makerFeeRate": plain(market.maker_fee),
+                "takerFeeRate": plain(market.taker_fee),
+                "actualMakerRate": plain(market.maker_fee),
+                "actualTakerRate": plain(market.taker_fee),
             }
             for market in markets
         ]

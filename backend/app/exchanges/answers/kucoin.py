@@ -242,7 +242,7 @@ def _order_fields(order: Order) -> dict[str, Any]:
         "funds": plain(order.filled_quote) if order.order_type is OrderType.MARKET else "0",
         "dealSize": plain(order.filled),
         "dealFunds": plain(order.filled_quote),
-        "fee": "0",
+        "fee": plain(order.fee),
         "feeCurrency": received(order.side, order.market),
         "stp": None,
         "timeInForce": "GTC" if rests_only else order.time_in_force.upper(),

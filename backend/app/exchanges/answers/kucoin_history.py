@@ -87,8 +87,8 @@ def _fill(fill: Fill) -> Any:
         "price": plain(fill.price),
         "size": plain(fill.amount),
         "funds": plain(fill.cost),
-        "fee": "0",
-        "feeRate": "0",
+        "fee": plain(fill.fee),
+        "feeRate": plain(fill.fee_rate),
         "feeCurrency": received(fill.side, fill.market),
         "stop": "",
         "type": "limit",
@@ -176,7 +176,11 @@ def _fee_rates(call: Call) -> Any:
     markets = [NAMES.market(call.world, name) for name in names]
     return data(
         [
-            {"symbol": NAMES.name(market), "takerFeeRate": "0", "makerFeeRate": "0"}
+            {
+                "symbol": NAMES.name(market),
+                "takerFeeRate": plain(market.taker_fee),
+                "makerFeeRate": plain(market.maker_fee),
+            }
             for market in markets
         ]
     )

@@ -147,8 +147,8 @@ def _ticker(ticker: Ticker) -> dict[str, Any]:
         "volValue": plain(ticker.quote_volume),
         "last": plain(ticker.last),
         "averagePrice": plain(mean_price(ticker)),
-        "takerFeeRate": "0",
-        "makerFeeRate": "0",
+        "takerFeeRate": plain(ticker.market.taker_fee),
+        "makerFeeRate": plain(ticker.market.maker_fee),
         "takerCoefficient": "1",
         "makerCoefficient": "1",
     }

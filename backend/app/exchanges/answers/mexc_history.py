@@ -48,7 +48,7 @@ def _fill(fill: Fill) -> Any:
         "price": plain(fill.price),
         "qty": plain(fill.amount),
         "quoteQty": plain(fill.cost),
-        "commission": "0",
+        "commission": plain(fill.fee),
         "commissionAsset": received(fill.side, fill.market),
         "time": fill.at_ms,
         "isBuyer": fill.side is Side.BUY,
@@ -86,10 +86,10 @@ def _deposit(deposit: Deposit) -> Any:
 
 
 def _trade_fee(call: Call) -> Any:
-    NAMES.market(call.world, call.query.get("symbol"))
+    market = NAMES.market(call.world, call.query.get("symbol"))
     # MEXC's fees are bare numbers.
     return {
-        "data": {"makerCommission": 0, "takerCommission": 0},
+        "data": {"makerCommission": market.maker_fee, "takerCommission": market.taker_fee},
         "code": 0,
         "msg": "success",
         "timestamp": call.world.now_ms(),

@@ -145,7 +145,7 @@ def _order(order: Order) -> Any:
         "tradeId": str(order.order_id) if order.filled else "",
         "state": _STATES[order.status],
         "lever": "",
-        "fee": "0",
+        "fee": plain(-order.fee),
         "feeCcy": received(order.side, order.market),
         "rebate": "0",
         "rebateCcy": order.market.quote,
