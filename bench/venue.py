@@ -29,7 +29,8 @@ from backend.app.logs import configure_logging
 from backend.app.migrations import migrate
 from backend.app.repositories.venue_ledger import VenueLedger
 from backend.app.services.venue.replay import Replay, replay
-from backend.app.venue.books import NewOrder
+from backend.app.venue.commands import NewOrder
+from backend.app.venue.instruments import Instrument
 from backend.app.venue.orders import Side
 from bench._support import judged, postgres
 
@@ -84,7 +85,9 @@ async def _empty(url: str) -> None:
 
 
 async def _copied(url: str, orders: Sequence[NewOrder]) -> float:
-    market = Replay(range(1, CARDS + 1))
+    market = Replay(
+        Instrument(number, "", "", "USD", 100, *PRICE_TICKS, 1) for number in range(1, CARDS + 1)
+    )
     market.add(list(orders))
     at = datetime.now(UTC)
     order_rows = [(*row, at, at) for row in market.orders()]

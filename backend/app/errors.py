@@ -437,6 +437,20 @@ class OrderRefused(Unprocessable):
     title = "The order breaks a rule"
 
 
+class FundsTransferRefused(Unprocessable):
+    """The transfer of test funds breaks a rule; `rule` says which. Nothing has changed."""
+
+    slug = "funds-transfer-refused"
+    title = "The transfer breaks a rule"
+
+
+class NoTestFunds(Forbidden):
+    """Test funds come and go in a rehearsal only."""
+
+    slug = "no-test-funds"
+    title = "There are no test funds here"
+
+
 class ClientOrderIdTaken(Conflict):
     """The trader has placed another order under this id of theirs."""
 

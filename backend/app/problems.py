@@ -30,11 +30,7 @@ def problem(
 ) -> JSONResponse:
     """Return one problem as an answer that no cache keeps."""
     body = {
-        "type": _TYPE_PREFIX + code,
-        "title": title,
-        "status": status,
-        "code": code,
-        "detail": detail,
+        **_members(status, code, title, detail),
         "request_id": request_id,
         "timestamp": at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         **(facts or {}),
@@ -45,6 +41,12 @@ def problem(
         media_type=PROBLEM_MEDIA_TYPE,
         headers={"Cache-Control": "no-store", **(headers or {})},
     )
+
+
+def members_of(refusal: StrongroomError) -> dict[str, Any]:
+    """Return what a refusal says of itself: a problem, but for the request it answers."""
+    told = _members(refusal.status, refusal.slug, refusal.title, refusal.detail)
+    return {**told, **refusal.facts}
 
 
 def refusal_problem(refusal: StrongroomError, request_id: str, at: datetime) -> JSONResponse:
@@ -85,3 +87,13 @@ def internal_problem(request_id: str, at: datetime) -> JSONResponse:
         request_id,
         at,
     )
+
+
+def _members(status: int, code: str, title: str, detail: str) -> dict[str, Any]:
+    return {
+        "type": _TYPE_PREFIX + code,
+        "title": title,
+        "status": status,
+        "code": code,
+        "detail": detail,
+    }

@@ -6,7 +6,7 @@ from random import Random
 from typing import Final
 
 from backend.app.errors import ConfigurationError
-from backend.app.venue.books import NewOrder
+from backend.app.venue.commands import NewOrder
 from backend.app.venue.orders import Side
 
 TRADERS: Final = 10_000

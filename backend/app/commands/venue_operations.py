@@ -24,7 +24,7 @@ from backend.app.services.card_service import CARD_SHARD
 from backend.app.services.venue.engine import VenueEngine
 from backend.app.services.venue.replay import Replayed
 from backend.app.services.venue.replay import replay as replay_shard
-from backend.app.venue.books import NewOrder
+from backend.app.venue.commands import NewOrder
 
 _LEAD_SECONDS_MAX: Final = 60.0
 _HUNDRED: Final = 100

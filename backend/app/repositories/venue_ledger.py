@@ -11,9 +11,13 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from backend.app.database import Database, outages_translated
-from backend.app.venue.books import Batch, Books, Instrument, NewOrder, OpenOrder, Trade
+from backend.app.venue.batch import Batch, Trade
+from backend.app.venue.books import Books
+from backend.app.venue.commands import NewOrder
+from backend.app.venue.instruments import Instrument
 from backend.app.venue.journal_form import written
 from backend.app.venue.orders import Side
+from backend.app.venue.snapshot_form import BookState, RestingOrder, Snapshot
 
 SILENCE_SECONDS_MAX: Final = 15
 """A leader that says nothing for so long has lost the lead."""
@@ -156,17 +160,18 @@ class VenueLedger:
             )
             trades = {each.id: await read.fetchrow(_LAST_TRADE, each.id) for each in instruments}
             last_trade_id = max((trade["id"] for trade in trades.values() if trade), default=0)
-            books = Books(
-                [each.id for each in instruments],
-                (last_order_id or first - 1) + 1,
-                last_trade_id + 1,
-            )
+            resting: dict[int, list[RestingOrder]] = {each.id: [] for each in instruments}
             async for row in read.cursor(_OPEN_ORDERS, first, last, prefetch=_ROWS_AT_ONCE):
                 number, account, instrument, side, price, left = row
-                books.restore(OpenOrder(number, account, instrument, Side(side), price, left))
-            for instrument, trade in trades.items():
-                if trade is not None:
-                    books.restore_price(instrument, trade["price"])
+                resting[instrument].append(RestingOrder(number, account, Side(side), price, left))
+            states = [
+                BookState(number, trade and trade["price"], resting[number], [])
+                for number, trade in trades.items()
+            ]
+            books = Books.restored(
+                instruments,
+                Snapshot((last_order_id or first - 1) + 1, last_trade_id + 1, states, []),
+            )
         return instruments, books
 
     async def named(self, names: Sequence[tuple[int, str]]) -> dict[tuple[int, str], Known]:
@@ -194,17 +199,19 @@ class VenueLedger:
             LeadLost: another engine leads; nothing was written.
             DatabaseUnavailable: it is not known whether it was written.
         """
-        accounts, instruments, sides, prices, quantities, names = _columns(batch.orders, 6)
-        first = batch.first_order_id
+        # Only plain limit orders so far: each command is an order.
+        orders = [placed.order[:6] for placed in batch.placed]
+        accounts, instruments, sides, prices, quantities, names = _columns(orders, 6)
+        first = batch.first_number
         async with self._or_nothing():
             is_leader = await self._connection.fetchval(
                 _WRITE,
-                *(self._shard, self._epoch, self._sequence + 1, at, first, written(batch.orders)),
+                *(self._shard, self._epoch, self._sequence + 1, at, first, written(batch.commands)),
                 *map(_text, (range(first, first + len(accounts)), accounts, instruments)),
                 *(_text_of_sides(sides), _text(prices), _text(quantities)),
                 # A shorter column is filled up with nulls.
-                *(names if any(names) else (), _text(batch.executed)),
-                *(_text(batch.fills), _text(batch.fills.values())),
+                *(names if any(names) else (), _text(each.executed for each in batch.placed)),
+                *(_text(batch.changed), _text(each.executed for each in batch.changed.values())),
                 *_texts_of_trades(batch.trades),
             )
             if not is_leader:

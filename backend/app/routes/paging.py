@@ -8,8 +8,13 @@ from backend.app.routes.path_ids import ROW_ID_MAX
 
 PAGE_ITEMS_MAX: Final = 200
 PAGE_ITEMS_DEFAULT: Final = 50
+PLACE_CURSOR_LENGTH_MAX: Final = 39
 
 Limit = Annotated[int, Query(ge=1, le=PAGE_ITEMS_MAX)]
 Cursor = Annotated[
     int | None, Query(ge=1, le=ROW_ID_MAX, description="`next_cursor` of the last page")
+]
+PlaceCursor = Annotated[
+    str | None,
+    Query(max_length=PLACE_CURSOR_LENGTH_MAX, description="`next_cursor` of the last page"),
 ]

@@ -44,6 +44,7 @@ class CardOrderStatus(StrEnum):
 
     OPEN = "open"
     FILLED = "filled"
+    CANCELLED = "cancelled"
 
 
 class CardShown(BaseModel):

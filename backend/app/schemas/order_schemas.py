@@ -15,6 +15,7 @@ CLIENT_ORDER_ID_LENGTH_MAX: Final = 64
 CLIENT_ORDER_ID_FORM: Final = rf"^[A-Za-z0-9._:-]{{1,{CLIENT_ORDER_ID_LENGTH_MAX}}}$"
 MARKET_NAME_LENGTH_MAX: Final = 41
 BATCH_ORDERS_MAX: Final = 100
+PAGE_ORDERS_MAX: Final = 200
 _NUMBER: Final = re.compile(r"[0-9]{1,20}(\.[0-9]{1,18})?")
 
 
@@ -222,3 +223,14 @@ class WantedStatus(StrEnum):
 
     OPEN = "open"
     ALL = "all"
+
+
+class OrderQuery(Request):
+    """Which orders a page shows."""
+
+    symbol: MarketName | None = Field(default=None, description="Of one market only")
+    status: WantedStatus = WantedStatus.ALL
+    limit: int = Field(default=50, ge=1, le=PAGE_ORDERS_MAX)
+    cursor: int | None = Field(
+        default=None, ge=1, le=2**63 - 1, description="`next_cursor` of the last page"
+    )

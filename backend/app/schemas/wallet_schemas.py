@@ -11,7 +11,9 @@ from backend.app.schemas.order_schemas import Number
 
 ASSET_LENGTH_MAX: Final = 20
 
-AssetName = Annotated[str, Field(pattern=rf"^[A-Z0-9]{{1,{ASSET_LENGTH_MAX}}}$", examples=["USDT"])]
+ASSET_FORM: Final = rf"^[A-Z0-9]{{1,{ASSET_LENGTH_MAX}}}$"
+
+AssetName = Annotated[str, Field(pattern=ASSET_FORM, examples=["USDT"])]
 
 
 class Pocket(StrEnum):

@@ -20,7 +20,7 @@ from backend.app.schemas.card_schemas import (
     CardTradeShown,
 )
 from backend.app.services.venue.engine import VenueEngine
-from backend.app.venue.books import NewOrder
+from backend.app.venue.commands import NewOrder
 from backend.app.venue.orders import Side
 
 CARD_SHARD: Final = 0
@@ -86,7 +86,9 @@ class CardService:
         """Return the trader's latest orders, the newest first."""
         cards = await self._all()
         async with self._database.snapshot() as session:
-            found = await VenueRepository(session).latest_orders(account_id, LATEST_ORDERS_MAX)
+            found = await VenueRepository(session).orders(
+                account_id, CARD_SHARD, rows_max=LATEST_ORDERS_MAX
+            )
         return [_order(cards[each.instrument_id], each) for each in found]
 
     async def get_order(self, account_id: int, order_id: int) -> CardOrderShown:
@@ -97,7 +99,7 @@ class CardService:
         """
         cards = await self._all()
         async with self._database.snapshot() as session:
-            found = await VenueRepository(session).order(account_id, order_id)
+            found = await VenueRepository(session).order(account_id, CARD_SHARD, order_id)
         if found is None:
             raise OrderNotFound
         return _order(cards[found.instrument_id], found)
@@ -110,7 +112,7 @@ class CardService:
         """
         card = await self._card(card_id)
         async with self._database.snapshot() as session:
-            found = await VenueRepository(session).latest_trades(card_id, LATEST_TRADES_MAX)
+            found = await VenueRepository(session).trades(card_id, None, LATEST_TRADES_MAX)
         return [
             CardTradeShown(
                 id=each.id,
@@ -183,7 +185,8 @@ def _order(card: Instrument, order: Order) -> CardOrderShown:
         id=order.id,
         card_id=card.id,
         side=CardSide(order.side),
-        price=_price(card, order.price),
+        # Every order of cards names its price.
+        price=_price(card, order.price or 0),
         status=CardOrderStatus(order.status),
         client_order_id=order.client_order_id,
         created_at=order.created_at,

@@ -1,11 +1,9 @@
-"""What a command brought about, in the order it happened.
-
-An accepted order has no event of its own: without a `Rejected` it was accepted, and what it did not
-trade and was not cancelled rests.
-"""
+"""What an order brought about in a book, in the order it happened, and why one is refused."""
 
 from enum import StrEnum
 from typing import NamedTuple
+
+from backend.app.venue.open_orders import OpenOrder
 
 
 class RejectReason(StrEnum):
@@ -13,11 +11,20 @@ class RejectReason(StrEnum):
 
     ORDER_ID_NOT_NEW = "order_id_not_new"
     QUANTITY_OUT_OF_RANGE = "quantity_out_of_range"
+    """Of an order, or the amount of a transfer: nothing, less than nothing, or too much."""
     PRICE_OUT_OF_RANGE = "price_out_of_range"
     PRICE_MISSING = "price_missing"
     PRICE_NOT_ALLOWED = "price_not_allowed"
     STOP_PRICE_MISSING = "stop_price_missing"
     STOP_PRICE_NOT_ALLOWED = "stop_price_not_allowed"
+    BUDGET_NOT_ALLOWED = "budget_not_allowed"
+    """Only a market buy without a quantity has one."""
+    BUDGET_TOO_SMALL = "budget_too_small"
+    """It does not pay for one lot at the best price there is."""
+    INSUFFICIENT_FUNDS = "insufficient_funds"
+    """The account has less available than the command would take or lock."""
+    TOO_MANY_OPEN_ORDERS = "too_many_open_orders"
+    """The account has as many open orders of this instrument as one may have."""
     WOULD_TAKE = "would_take"
     """A post-only order that would have traded at once."""
     NOT_OPEN = "not_open"
@@ -40,8 +47,8 @@ class CancelReason(StrEnum):
 class Traded(NamedTuple):
     """Two orders met, at the price of the one that rested."""
 
-    maker_order_id: int
-    taker_order_id: int
+    maker: OpenOrder
+    taker: OpenOrder
     price: int
     quantity: int
 
@@ -49,7 +56,7 @@ class Traded(NamedTuple):
 class Cancelled(NamedTuple):
     """An order ended with `quantity` untraded."""
 
-    order_id: int
+    order: OpenOrder
     quantity: int
     reason: CancelReason
 
@@ -57,14 +64,7 @@ class Cancelled(NamedTuple):
 class Triggered(NamedTuple):
     """A trade reached an order's stop price; it is a limit order from here on."""
 
-    order_id: int
+    order: OpenOrder
 
 
-class Rejected(NamedTuple):
-    """A command was not carried out; nothing has changed."""
-
-    order_id: int
-    reason: RejectReason
-
-
-Event = Traded | Cancelled | Triggered | Rejected
+Event = Traded | Cancelled | Triggered

@@ -4,22 +4,54 @@ from collections.abc import Iterator
 from heapq import heapify, heappop, heappush
 from typing import Final
 
-from backend.app.venue.orders import Place, Side
+from backend.app.venue.orders import Place, SelfTrade, Side, TimeInForce
 
 _STALE_PRICES_MAX: Final = 64
 
 
 class OpenOrder:
-    """An order with something left. While it rests it is linked to its neighbours in the queue."""
+    """An order in a book, or on its way in. While it rests it is linked to its neighbours.
 
-    __slots__ = ("after", "before", "left", "level", "place")
+    `value` is the sum of price x quantity of its trades since it came into memory.
+    """
 
-    def __init__(self, place: Place, left: int) -> None:
-        self.place = place
+    __slots__ = (
+        "account_id",
+        "after",
+        "before",
+        "left",
+        "level",
+        "order_id",
+        "price",
+        "side",
+        "value",
+    )
+
+    def __init__(
+        self, order_id: int, account_id: int, side: Side, price: int | None, left: int
+    ) -> None:
+        self.order_id = order_id
+        self.account_id = account_id
+        self.side = side
+        self.price = price
         self.left = left
+        self.value = 0
         self.level: PriceLevel | None = None
         self.before: OpenOrder | None = None
         self.after: OpenOrder | None = None
+
+
+class StopOrder(OpenOrder):
+    """An order that waits for its stop price, and is a limit order from then on."""
+
+    __slots__ = ("self_trade", "stop_price", "time_in_force", "waits")
+
+    def __init__(self, place: Place, stop_price: int) -> None:
+        super().__init__(place.order_id, place.account_id, place.side, place.price, place.quantity)
+        self.stop_price = stop_price
+        self.time_in_force: TimeInForce = place.time_in_force
+        self.self_trade: SelfTrade = place.self_trade
+        self.waits = True
 
 
 class PriceLevel:
@@ -88,7 +120,7 @@ class BookSide:
                 self._drop(level)
 
     def pop_first(self, level: PriceLevel) -> None:
-        """Take the first order of a level out: the one that was filled."""
+        """Take the first order of a level out: the one that is filled now."""
         order = level.first
         if order is None:
             return
@@ -101,9 +133,36 @@ class BookSide:
             after.before = None
 
     def levels(self) -> Iterator[PriceLevel]:
-        """Walk the levels, the best first."""
-        for key in sorted(self._sign * price for price in self._levels):
-            yield self._levels[self._sign * key]
+        """Walk the levels, the best first. It costs what is walked, not what is there."""
+        heap, found = self._heap, 0
+        # A heap's next is always a child of one that came before.
+        frontier = [(heap[0], 0)] if heap else []
+        while frontier:
+            key, place = heappop(frontier)
+            for child in (2 * place + 1, 2 * place + 2):
+                if child < len(heap):
+                    heappush(frontier, (heap[child], child))
+            level = self._levels.get(self._sign * key)
+            # A price may be in there twice: left behind once, and added again.
+            if level is not None and key != found:
+                found = key
+                yield level
+
+    def offers(
+        self, limit: int | None, account_id: int, self_trade: SelfTrade
+    ) -> Iterator[tuple[int, int]]:
+        """Walk what an order of the other side could trade with: prices and quantities."""
+        for level in self.levels():
+            if limit is not None and level.price * self._sign > limit * self._sign:
+                return
+            if self_trade is SelfTrade.ALLOW:
+                yield level.price, level.quantity
+                continue
+            for maker in level:
+                if maker.account_id != account_id:
+                    yield level.price, maker.left
+                elif self_trade is not SelfTrade.CANCEL_MAKER:
+                    return
 
     def _drop(self, level: PriceLevel) -> None:
         del self._levels[level.price]

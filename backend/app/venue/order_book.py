@@ -1,25 +1,22 @@
 """One instrument's order book: price-time priority, trades at the resting order's price."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
+from typing import Final
 
 from backend.app.venue.events import (
     Cancelled,
     CancelReason,
     Event,
-    Rejected,
     RejectReason,
     Traded,
     Triggered,
 )
-from backend.app.venue.open_orders import BookSide, OpenOrder
+from backend.app.venue.open_orders import BookSide, OpenOrder, StopOrder
 from backend.app.venue.orders import (
     PRICE_MAX,
     QUANTITY_MAX,
-    Cancel,
-    CancelAll,
-    Command,
     OrderType,
     Place,
     SelfTrade,
@@ -28,15 +25,21 @@ from backend.app.venue.orders import (
 )
 from backend.app.venue.stops import WaitingStops
 
-_GTC, _POST_ONLY, _FOK = TimeInForce.GTC, TimeInForce.POST_ONLY, TimeInForce.FOK
-_LIMIT, _STOP_LIMIT = OrderType.LIMIT, OrderType.STOP_LIMIT
+OPEN_ORDERS_PER_ACCOUNT_MAX: Final = 1_000
+"""In one book, those that wait for their stop price included."""
+_GTC, _IOC, _FOK = TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK
+_POST_ONLY = TimeInForce.POST_ONLY
+_MARKET, _STOP_LIMIT = OrderType.MARKET, OrderType.STOP_LIMIT
 _ALLOW, _BUY = SelfTrade.ALLOW, Side.BUY
+_NOTHING: Final[Sequence[Event]] = ()
+# What a named tuple's own constructor does, without its detour (bench/matching.py).
+_new = tuple.__new__
 
 
 class OrderBook:
-    """Applies commands one by one. No command raises, and a rejected one changes nothing.
+    """Takes orders in and out, one by one. The ids of its orders grow, so that each is new.
 
-    The ids of its orders grow, so that each is new.
+    What `refusal` lets pass can be placed; nothing here raises.
     """
 
     def __init__(self) -> None:
@@ -46,82 +49,46 @@ class OrderBook:
         self._asks = BookSide(Side.SELL)
         self._stops = WaitingStops()
         # Stop orders whose price was reached, and that have not entered yet.
-        self._triggered: deque[Place] = deque()
+        self._triggered: deque[StopOrder] = deque()
         self._open: dict[int, dict[int, OpenOrder]] = {}
 
-    def apply(self, command: Command) -> list[Event]:
-        """Carry out a command and return what it brought about."""
-        events: list[Event] = []
-        if isinstance(command, Place):
-            self._place(command, events)
-        elif isinstance(command, Cancel):
-            self._cancel(command, events)
-        else:
-            self._cancel_all(command, events)
-        return events
+    @property
+    def is_crossed(self) -> bool:
+        """Whether what rests could trade: never so, unless it was put there wrongly."""
+        bid, ask = self._bids.best, self._asks.best
+        return bid is not None and ask is not None and bid.price >= ask.price
 
-    def depth(self, side: Side, levels_max: int) -> list[tuple[int, int]]:
-        """Return the best prices of a side, each with what rests at it."""
-        levels = (self._bids if side is _BUY else self._asks).levels()
-        return [(level.price, level.quantity) for level in islice(levels, levels_max)]
+    def add(self, order: OpenOrder, price: int) -> Sequence[Event] | None:
+        """Let a limit order in that is good till cancelled, and return what it brought about.
 
-    def open_orders(self) -> Iterator[tuple[Place, int]]:
-        """Walk all open orders with what is left of each: best first, then those that wait."""
-        for side in (self._bids, self._asks):
-            for level in side.levels():
-                for order in level:
-                    yield order.place, order.left
-        for place in self._stops.in_order_of_arrival():
-            yield place, place.quantity
-
-    def _place(self, place: Place, events: list[Event]) -> None:
-        order_id, _, side, quantity, price, kind, force, stop_price, _ = place
-        # Most orders are plain limit orders, and most of those rest: told at once, without the
-        # calls that all others need (bench/matching.py).
-        if (
-            kind is not _LIMIT
-            or force is not _GTC
-            or stop_price is not None
-            or price is None
-            or not 0 < price <= PRICE_MAX
-            or not 0 < quantity <= QUANTITY_MAX
-            or order_id <= self.last_order_id
-        ):
-            self._place_special(place, events)
-            return
-        self.last_order_id = order_id
-        if side is _BUY:
-            mine, best = self._bids, self._asks.best
+        None, if its account has too many open orders. Most orders are of this kind, and most of
+        those rest: told at once, without the calls that others need (bench/matching.py).
+        """
+        account_id = order.account_id
+        mine = self._open.get(account_id)
+        if mine is not None and len(mine) >= OPEN_ORDERS_PER_ACCOUNT_MAX:
+            return None
+        self.last_order_id = order_id = order.order_id
+        if order.side is _BUY:
+            side, best = self._bids, self._asks.best
             rests = best is None or best.price > price
         else:
-            mine, best = self._asks, self._bids.best
+            side, best = self._asks, self._bids.best
             rests = best is None or best.price < price
-        if rests:
-            order = OpenOrder(place, quantity)
-            mine.add(order, price)
-            self._keep(order)
-            return
-        self._enter(place, events)
-        self._enter_triggered(events)
+        if not rests:
+            events: list[Event] = []
+            self._enter(order, _GTC, _ALLOW, events)
+            self._enter_triggered(events)
+            return events
+        side.add(order, price)
+        if mine is None:
+            self._open[account_id] = {order_id: order}
+        else:
+            mine[order_id] = order
+        return _NOTHING
 
-    def _place_special(self, place: Place, events: list[Event]) -> None:
-        reason = self._unfit(place)
-        if reason is not None:
-            events.append(Rejected(place.order_id, reason))
-            return
-        self.last_order_id = place.order_id
-        if place.type is _STOP_LIMIT and not self._is_reached(place):
-            self._stops.add(place, place.stop_price or 0)
-            self._keep(OpenOrder(place, place.quantity))
-            return
-        self._enter(place, events)
-        self._enter_triggered(events)
-
-    def _enter_triggered(self, events: list[Event]) -> None:
-        while self._triggered:
-            self._enter(self._triggered.popleft(), events)
-
-    def _unfit(self, place: Place) -> RejectReason | None:
+    def refusal(self, place: Place) -> RejectReason | None:
+        """Return why an order cannot be placed, if it cannot."""
         if place.order_id <= self.last_order_id:
             return RejectReason.ORDER_ID_NOT_NEW
         if not 0 < place.quantity <= QUANTITY_MAX:
@@ -129,148 +96,201 @@ class OrderBook:
         unfit = _unfit_price(place)
         if unfit is not None:
             return unfit
+        may_rest = place.type is not _MARKET and place.time_in_force not in (_IOC, _FOK)
+        if may_rest or place.type is _STOP_LIMIT:
+            open_count = len(self._open.get(place.account_id, ()))
+            if open_count >= OPEN_ORDERS_PER_ACCOUNT_MAX:
+                return RejectReason.TOO_MANY_OPEN_ORDERS
         is_post_only = place.time_in_force is _POST_ONLY and place.type is not _STOP_LIMIT
-        return RejectReason.WOULD_TAKE if is_post_only and self._would_take(place) else None
+        would_take = is_post_only and self._would_take(place.side, place.price)
+        return RejectReason.WOULD_TAKE if would_take else None
 
-    def _is_reached(self, place: Place) -> bool:
-        if self.last_price is None or place.stop_price is None:
+    def place(self, place: Place, events: list[Event]) -> OpenOrder:
+        """Let any order in that is not to be refused, and return it as it then stands."""
+        order_id, account_id, side, quantity, price, kind, force, stop_price, self_trade = place
+        self.last_order_id = order_id
+        if kind is _STOP_LIMIT and stop_price is not None:
+            stop = StopOrder(place, stop_price)
+            if not self._is_reached(stop):
+                self.wait(stop)
+                return stop
+            stop.waits = False
+            order: OpenOrder = stop
+        else:
+            order = OpenOrder(order_id, account_id, side, price, quantity)
+        self._enter(order, force, self_trade, events)
+        self._enter_triggered(events)
+        return order
+
+    def cancel(self, order_id: int, account_id: int) -> Cancelled | None:
+        """Take an open order of an account out, if there is such a one."""
+        order = self._open.get(account_id, {}).get(order_id)
+        return None if order is None else self._drop(order, CancelReason.ASKED)
+
+    def cancel_all(self, account_id: int) -> list[Cancelled]:
+        """Take every open order of an account out, in the order of their ids."""
+        mine = sorted(self._open.get(account_id, {}).items())
+        return [self._drop(order, CancelReason.ASKED) for _, order in mine]
+
+    def offers(
+        self, side: Side, limit: int | None, account_id: int, self_trade: SelfTrade
+    ) -> Iterator[tuple[int, int]]:
+        """Walk what an order of a side would trade with, the best first: prices and quantities."""
+        resting = self._asks if side is _BUY else self._bids
+        return resting.offers(limit, account_id, self_trade)
+
+    def depth(self, side: Side, levels_max: int) -> list[tuple[int, int]]:
+        """Return the best prices of a side, each with what rests at it."""
+        levels = (self._bids if side is _BUY else self._asks).levels()
+        return [(level.price, level.quantity) for level in islice(levels, levels_max)]
+
+    def resting(self) -> Iterator[OpenOrder]:
+        """Walk what rests: bids, then asks, the best price first, in the order of each queue."""
+        for side in (self._bids, self._asks):
+            for level in side.levels():
+                yield from level
+
+    def waiting(self) -> Iterator[StopOrder]:
+        """Walk what waits for its stop price, the oldest first."""
+        return iter(self._stops.orders.values())
+
+    def rest(self, order: OpenOrder, price: int) -> None:
+        """Let an order rest at a price, behind those that are there; it does not trade."""
+        (self._bids if order.side is _BUY else self._asks).add(order, price)
+        self._keep(order)
+
+    def wait(self, order: StopOrder) -> None:
+        """Let an order wait for its stop price, behind those that do."""
+        self._stops.add(order)
+        self._keep(order)
+
+    def _enter_triggered(self, events: list[Event]) -> None:
+        while self._triggered:
+            order = self._triggered.popleft()
+            self._enter(order, order.time_in_force, order.self_trade, events)
+
+    def _is_reached(self, order: StopOrder) -> bool:
+        if self.last_price is None:
             return False
-        if place.side is _BUY:
-            return self.last_price >= place.stop_price
-        return self.last_price <= place.stop_price
+        if order.side is _BUY:
+            return self.last_price >= order.stop_price
+        return self.last_price <= order.stop_price
 
-    def _enter(self, place: Place, events: list[Event]) -> None:
+    def _enter(
+        self, order: OpenOrder, force: TimeInForce, self_trade: SelfTrade, events: list[Event]
+    ) -> None:
         """Match an order, and let what is left rest or go, as its time in force says."""
-        _, _, side, _, price, _, force, _, _ = place
-        if force is not _GTC and (reason := self._kills(place)) is not None:
-            events.append(Cancelled(place.order_id, place.quantity, reason))
+        if force is not _GTC and (reason := self._kills(order, force, self_trade)) is not None:
+            events.append(Cancelled(order, order.left, reason))
             return
-        left, is_stopped = self._match(place, events)
+        is_stopped = self._match(order, self_trade, events)
+        left, price = order.left, order.price
         if not left:
             return
         if is_stopped:
-            events.append(Cancelled(place.order_id, left, CancelReason.SELF_TRADE))
+            events.append(Cancelled(order, left, CancelReason.SELF_TRADE))
         elif price is None:
-            events.append(Cancelled(place.order_id, left, CancelReason.NO_LIQUIDITY))
-        elif force is TimeInForce.IOC:
-            events.append(Cancelled(place.order_id, left, CancelReason.IMMEDIATE_OR_CANCEL))
+            events.append(Cancelled(order, left, CancelReason.NO_LIQUIDITY))
+        elif force is _IOC:
+            events.append(Cancelled(order, left, CancelReason.IMMEDIATE_OR_CANCEL))
         else:
-            order = OpenOrder(place, left)
-            (self._bids if side is _BUY else self._asks).add(order, price)
-            self._keep(order)
+            self.rest(order, price)
 
-    def _kills(self, place: Place) -> CancelReason | None:
+    def _kills(
+        self, order: OpenOrder, force: TimeInForce, self_trade: SelfTrade
+    ) -> CancelReason | None:
         """Return why an order may not trade at all, if its time in force says so."""
-        if place.time_in_force is _POST_ONLY and self._would_take(place):
+        if force is _POST_ONLY and self._would_take(order.side, order.price):
             return CancelReason.WOULD_TAKE
-        if place.time_in_force is _FOK and not self._could_fill(place):
-            return CancelReason.FILL_OR_KILL
-        return None
+        if force is not _FOK:
+            return None
+        left = order.left
+        for _, quantity in self.offers(order.side, order.price, order.account_id, self_trade):
+            left -= quantity
+            if left <= 0:
+                return None
+        return CancelReason.FILL_OR_KILL
 
-    def _match(self, place: Place, events: list[Event]) -> tuple[int, bool]:
-        """Trade with what rests; return what is left, and whether a self-trade was prevented."""
-        order_id, account_id, side, left, limit, _, _, _, self_trade = place
-        buys, first_price, is_stopped = side is _BUY, 0, False
+    def _match(self, taker: OpenOrder, self_trade: SelfTrade, events: list[Event]) -> bool:
+        """Trade with what rests; tell whether the taker has to end lest it trades with itself."""
+        buys, left, limit, first_price, price = taker.side is _BUY, taker.left, taker.price, 0, 0
         resting = self._asks if buys else self._bids
         prevents = self_trade is not _ALLOW
+        is_stopped = False
         while left:
             level = resting.best
             if level is None:
                 break
-            price, maker = level.price, level.first
-            if limit is not None and (price > limit if buys else price < limit):
+            if limit is not None and (level.price > limit if buys else level.price < limit):
                 break
+            maker = level.first
             assert maker is not None  # noqa: S101 - an empty level is dropped at once
-            if prevents and maker.place.account_id == account_id:
+            if prevents and maker.account_id == taker.account_id:
                 if self_trade is not SelfTrade.CANCEL_TAKER:
-                    self._drop(maker, CancelReason.SELF_TRADE, events)
+                    events.append(self._drop(maker, CancelReason.SELF_TRADE))
                 if self_trade is not SelfTrade.CANCEL_MAKER:
                     is_stopped = True
                     break
                 continue
-            quantity = maker.left
+            price, quantity = level.price, maker.left
             if quantity > left:
-                maker.left -= left
-                level.quantity -= left
-                quantity, left = left, 0
+                quantity = left
+                maker.left -= quantity
+                level.quantity -= quantity
             else:
-                left -= quantity
                 resting.pop_first(level)
-                self._forget(maker.place)
-            events.append(Traded(maker.place.order_id, order_id, price, quantity))
-            self.last_price = price
+                self._forget(maker)
+                maker.left = 0
+            left -= quantity
+            value = price * quantity
+            maker.value += value
+            taker.value += value
+            events.append(_new(Traded, (maker, taker, price, quantity)))
             first_price = first_price or price
-        if first_price and self._stops.places:
-            self._trigger_stops(first_price, self.last_price or 0, events)
-        return left, is_stopped
+        taker.left = left
+        if first_price:
+            self.last_price = price
+            if self._stops.orders:
+                self._trigger_stops(first_price, price, events)
+        return is_stopped
 
-    def _would_take(self, place: Place) -> bool:
-        buys = place.side is _BUY
-        level = (self._asks if buys else self._bids).best
-        return level is not None and _crosses(buys, place.price, level.price)
-
-    def _could_fill(self, place: Place) -> bool:
-        """Tell whether the whole order would trade at once."""
-        buys, left = place.side is _BUY, place.quantity
-        for level in (self._asks if buys else self._bids).levels():
-            if left <= 0 or not _crosses(buys, place.price, level.price):
-                break
-            if place.self_trade is _ALLOW:
-                left -= level.quantity
-                continue
-            for maker in level:
-                if maker.place.account_id != place.account_id:
-                    left -= maker.left
-                elif place.self_trade is not SelfTrade.CANCEL_MAKER:
-                    return left <= 0
-        return left <= 0
+    def _would_take(self, side: Side, limit: int | None) -> bool:
+        level = (self._asks if side is _BUY else self._bids).best
+        if level is None or limit is None:
+            return level is not None
+        return limit >= level.price if side is _BUY else limit <= level.price
 
     def _trigger_stops(self, first_price: int, last_price: int, events: list[Event]) -> None:
         """Let the stop orders enter that the trades of one order have reached."""
         # One order trades ever further away, so its first and last price are the extremes.
         low, high = min(first_price, last_price), max(first_price, last_price)
-        for place in self._stops.take_reached(low, high):
-            self._forget(place)
-            events.append(Triggered(place.order_id))
-            self._triggered.append(place)
+        for order in self._stops.take_reached(low, high):
+            self._forget(order)
+            order.waits = False
+            events.append(Triggered(order))
+            self._triggered.append(order)
 
-    def _cancel(self, asked: Cancel, events: list[Event]) -> None:
-        order = self._open.get(asked.account_id, {}).get(asked.order_id)
-        if order is None:
-            events.append(Rejected(asked.order_id, RejectReason.NOT_OPEN))
-        else:
-            self._drop(order, CancelReason.ASKED, events)
-
-    def _cancel_all(self, asked: CancelAll, events: list[Event]) -> None:
-        for order in list(self._open.get(asked.account_id, {}).values()):
-            self._drop(order, CancelReason.ASKED, events)
-
-    def _drop(self, order: OpenOrder, reason: CancelReason, events: list[Event]) -> None:
-        place = order.place
+    def _drop(self, order: OpenOrder, reason: CancelReason) -> Cancelled:
         if order.level is None:
-            self._stops.remove(place.order_id)
+            self._stops.remove(order.order_id)
         else:
-            (self._bids if place.side is _BUY else self._asks).remove(order)
-        self._forget(place)
-        events.append(Cancelled(place.order_id, order.left, reason))
+            (self._bids if order.side is _BUY else self._asks).remove(order)
+        self._forget(order)
+        return Cancelled(order, order.left, reason)
 
     def _keep(self, order: OpenOrder) -> None:
-        place = order.place
-        mine = self._open.get(place.account_id)
+        mine = self._open.get(order.account_id)
         if mine is None:
-            self._open[place.account_id] = {place.order_id: order}
+            self._open[order.account_id] = {order.order_id: order}
         else:
-            mine[place.order_id] = order
+            mine[order.order_id] = order
 
-    def _forget(self, place: Place) -> None:
-        mine = self._open[place.account_id]
-        del mine[place.order_id]
-        if not mine:
-            del self._open[place.account_id]
-
-
-def _crosses(buys: bool, limit: int | None, price: int) -> bool:
-    return limit is None or (limit >= price if buys else limit <= price)
+    def _forget(self, order: OpenOrder) -> None:
+        mine = self._open[order.account_id]
+        if len(mine) == 1:
+            del self._open[order.account_id]
+        else:
+            del mine[order.order_id]
 
 
 def _unfit_price(place: Place) -> RejectReason | None:

@@ -1,4 +1,4 @@
-"""What is asked of an order book. Prices are whole ticks, quantities whole lots."""
+"""What an order says. Prices are whole ticks, quantities whole lots."""
 
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -60,19 +60,3 @@ class Place(NamedTuple):
     time_in_force: TimeInForce = TimeInForce.GTC
     stop_price: int | None = None
     self_trade: SelfTrade = SelfTrade.ALLOW
-
-
-class Cancel(NamedTuple):
-    """Take an open order of an account out of the book."""
-
-    order_id: int
-    account_id: int
-
-
-class CancelAll(NamedTuple):
-    """Take every open order of an account out of the book, the oldest first."""
-
-    account_id: int
-
-
-Command = Place | Cancel | CancelAll

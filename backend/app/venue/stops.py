@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from heapq import heappop, heappush
 from itertools import count
 
-from backend.app.venue.orders import Place, Side
+from backend.app.venue.open_orders import StopOrder
+from backend.app.venue.orders import Side
 
 
 class WaitingStops:
@@ -14,37 +15,33 @@ class WaitingStops:
         self._arrivals = count()
         self._buys: list[tuple[int, int, int]] = []
         self._sells: list[tuple[int, int, int]] = []
-        # By order id: when it arrived, and what it is.
-        self.places: dict[int, tuple[int, Place]] = {}
+        # By order id, the oldest first.
+        self.orders: dict[int, StopOrder] = {}
 
-    def add(self, place: Place, stop_price: int) -> None:
+    def add(self, order: StopOrder) -> None:
         """Let an order wait."""
+        self.orders[order.order_id] = order
         arrival = next(self._arrivals)
-        self.places[place.order_id] = arrival, place
-        if place.side is Side.BUY:
-            heappush(self._buys, (stop_price, arrival, place.order_id))
+        if order.side is Side.BUY:
+            heappush(self._buys, (order.stop_price, arrival, order.order_id))
         else:
-            heappush(self._sells, (-stop_price, arrival, place.order_id))
+            heappush(self._sells, (-order.stop_price, arrival, order.order_id))
 
     def remove(self, order_id: int) -> None:
         """Let an order wait no longer."""
-        del self.places[order_id]
+        del self.orders[order_id]
 
-    def take_reached(self, low: int, high: int) -> list[Place]:
+    def take_reached(self, low: int, high: int) -> list[StopOrder]:
         """Take out all orders whose stop prices trades between two prices have reached.
 
         Buys wait for a rise, sells for a fall; whoever waits longest comes first.
         """
         reached = [*self._reached(self._buys, high), *self._reached(self._sells, -low)]
-        return [self.places.pop(order_id)[1] for _, order_id in sorted(reached)]
-
-    def in_order_of_arrival(self) -> list[Place]:
-        """Return every waiting order, the oldest first."""
-        return [place for _, place in sorted(self.places.values())]
+        return [self.orders.pop(order_id) for _, order_id in sorted(reached)]
 
     def _reached(self, heap: list[tuple[int, int, int]], bound: int) -> Iterator[tuple[int, int]]:
         while heap and heap[0][0] <= bound:
             _, arrival, order_id = heappop(heap)
             # An order that was cancelled left its entry behind.
-            if order_id in self.places:
+            if order_id in self.orders:
                 yield arrival, order_id

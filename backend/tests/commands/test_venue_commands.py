@@ -8,6 +8,7 @@ import pytest
 from backend.app.commands.venue_file import made_lines, read_orders
 from backend.app.errors import ConfigurationError
 from backend.app.services.venue.replay import Replay
+from backend.tests.support.instruments import CARDS
 from backend.tests.support.commands import strongroom
 
 HEADING = "trader,card,side,price\n"
@@ -55,7 +56,7 @@ def test_a_bench_prints_the_digest_of_its_file_whoever_sends_it(tmp_path: Path) 
         for clients in ("7", "1000")
     ]
 
-    market = Replay((1, 2, 3, 4))
+    market = Replay(CARDS)
     market.add(read_orders(tmp_path / "orders.csv"))
     assert (made.returncode, made.stdout) == (0, "3000 orders in orders.csv\n")
     assert [each.returncode for each in told] == [0, 0], [each.stderr for each in told]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from backend.app.database import Database
 from backend.app.services.venue.replay import replay
-from backend.app.venue.books import NewOrder
+from backend.app.venue.commands import NewOrder
 from backend.app.venue.orders import Side
 from backend.tests.support.databases import server_connection
 from backend.tests.support.venue import engine_on, led, running
@@ -17,7 +17,7 @@ CHILD = """
 import asyncio, itertools, os
 from backend.app.config import DatabaseSettings
 from backend.app.database import Database
-from backend.app.venue.books import NewOrder
+from backend.app.venue.commands import NewOrder
 from backend.app.venue.orders import Side
 from backend.tests.support.venue import engine_on, led, running
 

@@ -9,7 +9,7 @@ from backend.app.clock import utc_now
 from backend.app.database import Database
 from backend.app.repositories.venue_ledger import VenueLedger
 from backend.app.services.venue.engine import VenueEngine
-from backend.app.venue.books import NewOrder
+from backend.app.venue.commands import NewOrder
 from backend.app.venue.orders import Side
 
 _POLL_SECONDS = 0.01

@@ -23,7 +23,9 @@ from backend.app.errors import (
 )
 from backend.app.logs import logger
 from backend.app.repositories.venue_ledger import Known, LeadLost, VenueLedger
-from backend.app.venue.books import Books, Instrument, NewOrder
+from backend.app.venue.books import Books
+from backend.app.venue.commands import NewOrder
+from backend.app.venue.instruments import Instrument
 from backend.app.venue.orders import Side
 
 BATCH_ORDERS_MAX: Final = 5_000
@@ -206,7 +208,7 @@ class VenueEngine:
                     batch = books.carry_out(plan.orders)
                     refusal = _unknown
                     await self._ledger.write(batch, at)
-                    plan.placed(batch.first_order_id, batch.executed, at)
+                    plan.placed(batch.first_number, [each.executed for each in batch.placed], at)
         except LeadLost:
             _refuse(group, _elsewhere)
             raise

@@ -23,10 +23,10 @@ from backend.app.schemas.older_card_schemas import (
 
 _SIDES: Final[Mapping[int, CardSide]] = {1: CardSide.BUY, 2: CardSide.SELL}
 _TYPES: Final = {side: number for number, side in _SIDES.items()}
-# 3, cancelled, is the older API's too; nothing cancels an order of cards here yet.
 _STATUSES: Final[Mapping[CardOrderStatus, int]] = {
     CardOrderStatus.OPEN: 1,
     CardOrderStatus.FILLED: 2,
+    CardOrderStatus.CANCELLED: 3,
 }
 
 _Thing = TypeVar("_Thing")

@@ -6,11 +6,19 @@ from typing import Any, Final, NamedTuple
 
 from backend.app.database import Database
 from backend.app.repositories.venue_ledger import FILLED, OPEN, ORDERS_A_SHARD_MAX
-from backend.app.venue.books import Books, NewOrder, OrderImpossible, Trade
+from backend.app.venue.batch import Refused, Trade
+from backend.app.venue.books import Books, OrderImpossible
+from backend.app.venue.commands import Command, NewOrder
+from backend.app.venue.instruments import Instrument
 from backend.app.venue.journal_form import JournalUnreadable, read
 
 _ROWS_AT_ONCE: Final = 5_000
 _BYTES_HASHED_AT_ONCE: Final = 1 << 16
+_INSTRUMENTS: Final = """
+SELECT id, symbol, name, quote_asset, ticks_per_unit, price_ticks_min, price_ticks_max,
+    order_lots_max
+FROM instruments WHERE shard = $1 ORDER BY id
+"""
 _JOURNAL: Final = """
 SELECT sequence, first_number, commands FROM venue_journal WHERE shard = $1 ORDER BY sequence
 """
@@ -43,9 +51,9 @@ class Replayed(NamedTuple):
 class Replay:
     """A market made anew, batch by batch. It is all in memory: about 500 bytes an order."""
 
-    def __init__(self, instrument_ids: Iterable[int], shard: int = 0) -> None:
+    def __init__(self, instruments: Iterable[Instrument], shard: int = 0) -> None:
         self._first_order_id = shard * ORDERS_A_SHARD_MAX + 1
-        self._books = Books(instrument_ids, self._first_order_id, 1)
+        self._books = Books(instruments, self._first_order_id, 1)
         self._orders: list[NewOrder] = []
         self._executed: list[int] = []
         self.trades: list[Trade] = []
@@ -55,24 +63,26 @@ class Replay:
         """The number the next order gets."""
         return self._first_order_id + len(self._orders)
 
-    def add(self, orders: list[NewOrder]) -> None:
+    def add(self, commands: list[Command]) -> None:
         """Carry out one more batch.
 
         Raises:
             OrderImpossible: a book refuses one of them.
         """
-        batch = self._books.carry_out(orders)
-        self._orders += batch.orders
-        self._executed += batch.executed
-        for order_id, traded in batch.fills.items():
-            self._executed[order_id - self._first_order_id] += traded
+        batch = self._books.carry_out(commands)
+        if any(isinstance(outcome, Refused) for outcome in batch.outcomes):
+            raise OrderImpossible("a command is refused")
+        self._orders += [placed.order for placed in batch.placed]
+        self._executed += [placed.executed for placed in batch.placed]
+        for order_id, change in batch.changed.items():
+            self._executed[order_id - self._first_order_id] += change.executed
         self.trades += batch.trades
 
     def orders(self) -> Iterator[Row]:
         """Walk all orders as they stand now, the oldest first."""
         stand = zip(self._orders, self._executed, strict=True)
         for number, (order, executed) in enumerate(stand, self._first_order_id):
-            account, instrument, side, price, quantity, name = order
+            account, instrument, side, price, quantity, name, *_ = order
             status = FILLED if executed == quantity else OPEN
             yield number, account, instrument, side, price, quantity, name, executed, status
 
@@ -117,8 +127,8 @@ async def replay(
 
 
 async def _replay(connection: Any, shard: int, told: Callable[[int], None]) -> Replayed:
-    instruments = await connection.fetch("SELECT id FROM instruments WHERE shard = $1", shard)
-    market, batches, difference = Replay((each["id"] for each in instruments), shard), 0, None
+    rows = await connection.fetch(_INSTRUMENTS, shard)
+    market, batches, difference = Replay((Instrument(*row) for row in rows), shard), 0, None
     async for sequence, first_order_id, commands in connection.cursor(
         _JOURNAL, shard, prefetch=_ROWS_AT_ONCE // 50
     ):

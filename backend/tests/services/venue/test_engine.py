@@ -17,7 +17,7 @@ from backend.app.errors import (
 )
 from backend.app.repositories.venue_ledger import Known, LeadLost, VenueLedger
 from backend.app.services.venue.engine import QUEUE_ORDERS_MAX, VenueEngine
-from backend.app.venue.books import NewOrder
+from backend.app.venue.commands import NewOrder
 from backend.app.venue.orders import Side
 from backend.tests.support.databases import server_connection
 from backend.tests.support.venue import engine_on, led, running, seeded_orders

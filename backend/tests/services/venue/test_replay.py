@@ -6,14 +6,22 @@ from hypothesis import strategies as st
 
 from backend.app.database import Database
 from backend.app.services.venue.replay import Replay, replay
-from backend.app.venue.books import NewOrder
+from backend.app.venue.commands import NewOrder
 from backend.app.venue.journal_form import JournalUnreadable, read, written
 from backend.app.venue.orders import Side
 from backend.tests.support.databases import server_connection
+from backend.tests.support.instruments import CARDS
 from backend.tests.support.venue import engine_on, led, running, seeded_orders
 
+
+def plain_order(
+    account_id: int, instrument_id: int, side: Side, price: int, quantity: int, name: str | None
+) -> NewOrder:
+    return NewOrder(account_id, instrument_id, side, price, quantity, name)
+
+
 orders = st.builds(
-    NewOrder,
+    plain_order,
     st.integers(1, 4),
     st.integers(1, 2),
     st.sampled_from(Side),
@@ -29,7 +37,7 @@ stories = st.lists(orders, min_size=1, max_size=60)
 
 
 def market_of(batches: list[list[NewOrder]]) -> Replay:
-    market = Replay((1, 2, 3, 4))
+    market = Replay(CARDS)
     for batch in batches:
         market.add(batch)
     return market
