@@ -1,10 +1,12 @@
 """Apps by role: which routers and middleware each process serves."""
 
 from enum import StrEnum
+from functools import cache
 from importlib.metadata import version
 
 from fastapi import APIRouter, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
+from starlette.routing import BaseRoute
 
 from backend.app.container import Container
 from backend.app.enums import Environment
@@ -132,13 +134,9 @@ def create_app(role: AppRole, container: AnyContainer) -> FastAPI:
         openapi_url="/openapi.json" if settings.docs_enabled else None,
         # It would record the texts of exceptions, and asks on every request whether it may.
         telemetry={"tracing": False, "metrics": False, "logs": False},
+        routes=list(_routes(role)),
     )
     app.state.container = container
-    for router in _ROUTERS[role]:
-        app.include_router(router, prefix=_PREFIX[role])
-    for router in _UNPREFIXED[role]:
-        app.include_router(router)
-    app.include_router(health_routes.router)
     if settings.docs_enabled:
         app.include_router(docs_routes.router)
     install_problem_handlers(app, container.clock)
@@ -158,3 +156,14 @@ def create_app(role: AppRole, container: AnyContainer) -> FastAPI:
         app.add_middleware(SettlementFaults, deck=SettlementFaultDeck())
     refuse_undeclared_routes(app)
     return app
+
+
+@cache
+def _routes(role: AppRole) -> tuple[BaseRoute, ...]:
+    """Return the routes of a role: the same in every app, and a quarter of a second to work out."""
+    every = APIRouter()
+    for router in _ROUTERS[role]:
+        every.include_router(router, prefix=_PREFIX[role])
+    for router in (*_UNPREFIXED[role], health_routes.router):
+        every.include_router(router)
+    return tuple(every.routes)
