@@ -4,28 +4,55 @@ It shares the vocabulary with the real one, and no line of its logic.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from backend.app.venue.events import (
-    Cancelled,
-    CancelReason,
-    Event,
-    Rejected,
-    RejectReason,
-    Traded,
-    Triggered,
-)
+from backend.app.venue.events import CancelReason, RejectReason
 from backend.app.venue.orders import (
     PRICE_MAX,
     QUANTITY_MAX,
-    Cancel,
-    CancelAll,
-    Command,
     OrderType,
     Place,
     SelfTrade,
     Side,
     TimeInForce,
 )
+
+
+class Cancel(NamedTuple):
+    order_id: int
+    account_id: int
+
+
+class CancelAll(NamedTuple):
+    account_id: int
+
+
+Command = Place | Cancel | CancelAll
+
+
+class Traded(NamedTuple):
+    maker_order_id: int
+    taker_order_id: int
+    price: int
+    quantity: int
+
+
+class Cancelled(NamedTuple):
+    order_id: int
+    quantity: int
+    reason: CancelReason
+
+
+class Triggered(NamedTuple):
+    order_id: int
+
+
+class Rejected(NamedTuple):
+    order_id: int
+    reason: RejectReason
+
+
+Event = Traded | Cancelled | Triggered | Rejected
 
 
 @dataclass
@@ -47,7 +74,8 @@ class ReferenceBook:
         if isinstance(command, Cancel):
             return self.cancel(command)
         if isinstance(command, CancelAll):
-            mine = [each for each in self.by_age() if each.place.account_id == command.account_id]
+            mine = [each for each in self.open if each.place.account_id == command.account_id]
+            mine.sort(key=lambda each: each.place.order_id)
             return [self.end(each, CancelReason.ASKED) for each in mine]
         return self.place(command)
 
