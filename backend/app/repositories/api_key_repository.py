@@ -4,7 +4,17 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from sqlalchemy import ColumnElement, delete, func, select, update
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    String,
+    any_,
+    delete,
+    func,
+    literal,
+    select,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -33,19 +43,18 @@ class ApiKeyRepository:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
-    async def find(self, key_id: str) -> FoundKey | None:
-        """Return a key by its name, unless its owner is gone or disabled."""
+    async def find(self, key_ids: Collection[str]) -> dict[str, FoundKey]:
+        """Return keys by their names, but for those whose owner is gone or disabled."""
         found = await self._session.execute(
             select(ApiKey, User.username, User.role, Dek)
             .join(User, User.id == ApiKey.user_id)
             .outerjoin(Dek, Dek.dek_id == ApiKey.dek_id)
-            .where(ApiKey.key_id == key_id, User.is_active)
+            .where(ApiKey.key_id == any_(literal(list(key_ids), ARRAY(String))), User.is_active)
         )
-        row = found.one_or_none()
-        if row is None:
-            return None
-        key, username, role, dek = row
-        return FoundKey(key, username, Role(role), dek)
+        return {
+            key.key_id: FoundKey(key, username, Role(role), dek)
+            for key, username, role, dek in found
+        }
 
     async def add(self, key: ApiKey) -> None:
         """Write a new key."""

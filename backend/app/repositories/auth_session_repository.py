@@ -35,8 +35,10 @@ class AuthSessionRepository:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
-    async def find_live(self, session_id: UUID, at: datetime) -> LiveSession | None:
-        """Return a session that still counts: not ended, not revoked, its owner unchanged."""
+    async def find_live(
+        self, session_ids: Collection[UUID], at: datetime
+    ) -> dict[UUID, LiveSession]:
+        """Return those of some sessions that still count: not ended nor revoked, owner unchanged."""
         found = await self._session.execute(
             select(
                 AuthSession.id,
@@ -47,15 +49,14 @@ class AuthSessionRepository:
             )
             .join(User, User.id == AuthSession.user_id)
             .where(
-                AuthSession.id == session_id,
+                AuthSession.id == any_(literal(list(session_ids), ARRAY(Uuid))),
                 _counts(at),
             )
         )
-        row = found.one_or_none()
-        if row is None:
-            return None
-        found_id, user_id, username, role, expires_at = row
-        return LiveSession(found_id, user_id, username, Role(role), expires_at)
+        return {
+            session_id: LiveSession(session_id, user_id, username, Role(role), expires_at)
+            for session_id, user_id, username, role, expires_at in found
+        }
 
     async def live_among(self, session_ids: Collection[UUID], at: datetime) -> set[UUID]:
         """Return those of some sessions that still count."""

@@ -7,7 +7,7 @@ Unknown, mistyped, revoked and expired keys, and keys used from elsewhere, are t
 
 import hmac
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
@@ -41,6 +41,7 @@ from backend.app.services.address_limit import network_of
 from backend.app.services.api_key_format import KeyParts, parse_key
 from backend.app.services.api_key_vault import ApiKeyVault, SealedSigningSecret
 from backend.app.services.envelope import EnvelopeError
+from backend.app.services.gathered_reads import GatheredReads
 from backend.app.services.principal import Principal
 from backend.app.services.request_signature import Asked, Signed, ed25519_signed, read_signed
 from backend.app.services.session_guard import STALE_SECONDS_MAX
@@ -104,7 +105,7 @@ class ApiKeyGuard:
         self._vault = vault
         self._now = now
         self._known: TTLCache[str, _Known] = TTLCache(KEYS_MAX, STALE_SECONDS_MAX, monotonic)
-        self._changes = 0
+        self._reads = GatheredReads(self._read, self._remember)
         self._used: set[str] = set()
         self._unknown: TTLCache[str, int] = TTLCache(_NETWORKS_MAX, _MINUTE_SECONDS, monotonic)
         self._recorded: TTLCache[tuple[str, str], bool] = TTLCache(
@@ -168,12 +169,12 @@ class ApiKeyGuard:
 
     def forget_key(self, key_id: str) -> None:
         """Look this key up again before it passes next."""
-        self._changes += 1
+        self._reads.changed(key_id)
         self._known.pop(key_id, None)
 
     def forget_user(self, user_id: int) -> None:
         """Look every key of this user up again before it passes next."""
-        self._changes += 1
+        self._reads.everything_changed()
         # One by one with `get`: an entry may expire between being listed and being read.
         for key_id in list(self._known):
             known = self._known.get(key_id)
@@ -182,7 +183,7 @@ class ApiKeyGuard:
 
     def forget_everything(self) -> None:
         """Look every key up again: notices may have been missed."""
-        self._changes += 1
+        self._reads.everything_changed()
         self._known.clear()
 
     async def _look_up(self, key_id: str, address: str | None) -> _Known:
@@ -194,17 +195,19 @@ class ApiKeyGuard:
                 "Too many unknown keys from your network address.",
                 retry_after_seconds=_MINUTE_SECONDS,
             )
-        changes_seen = self._changes
-        async with self._database.snapshot() as session:
-            found = await ApiKeyRepository(session).find(key_id)
-        if found is None:
+        known = await self._reads.get(key_id)
+        if known is None:
             self._unknown[network] = self._unknown.get(network, 0) + 1
             raise Unauthenticated(_NOT_ACCEPTED)
-        known = _Known.of(found)
-        # What we read may be older than a change that was announced while we were reading.
-        if self._changes == changes_seen:
-            self._known[key_id] = known
         return known
+
+    async def _read(self, key_ids: Collection[str]) -> Mapping[str, _Known]:
+        async with self._database.snapshot() as session:
+            found = await ApiKeyRepository(session).find(key_ids)
+        return {key_id: _Known.of(each) for key_id, each in found.items()}
+
+    def _remember(self, key_id: str, known: _Known) -> None:
+        self._known[key_id] = known
 
     def _objection(self, known: _Known, parts: KeyParts, address: str | None) -> str | None:
         if not self._vault.matches(known.key_hash, parts, known.user_id):

@@ -76,7 +76,7 @@ class SessionChain:
         token = await sessions.lock_token(_name(presented))
         if token is None:
             return None
-        live = await sessions.find_live(token.session_id, self._now())
+        live = (await sessions.find_live([token.session_id], self._now())).get(token.session_id)
         if live is None:
             return None
         successor = self._successor(presented)

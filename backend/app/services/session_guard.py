@@ -5,9 +5,8 @@ this process is felt at once, one in another process when its notice arrives, an
 notice after `STALE_SECONDS_MAX`.
 """
 
-import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -18,6 +17,7 @@ from backend.app.database import Database
 from backend.app.errors import Forbidden, Unauthenticated
 from backend.app.repositories.audit_repository import AuditRepository
 from backend.app.repositories.auth_session_repository import AuthSessionRepository, LiveSession
+from backend.app.services.gathered_reads import GatheredReads
 from backend.app.services.principal import Principal
 from backend.app.services.token_service import TokenService
 
@@ -50,8 +50,7 @@ class SessionGuard:
         self._monotonic = monotonic
         # Oldest first, by the session's number: a plain dictionary costs a request the least.
         self._live: dict[int, _Known] = {}
-        # Who may be joined in looking a session up: nobody who began before it changed.
-        self._looking: dict[int, asyncio.Task[LiveSession | None]] = {}
+        self._reads = GatheredReads(self._read, self._remember)
 
     async def admit(
         self, authorization: str | None, *, request_id: str | None, address: str | None
@@ -69,7 +68,7 @@ class SessionGuard:
         if known is not None and known.until > self._monotonic():
             live: LiveSession | None = known.session
         else:
-            live = await self._look_up(claims.session_id)
+            live = await self._reads.get(claims.session_id)
         if live is None or live.user_id != claims.user_id or live.expires_at <= self._now():
             raise Unauthenticated("This session has ended. Sign in again.")
         # The role is the stored one: a token may be older than a change of it.
@@ -96,48 +95,28 @@ class SessionGuard:
     def forget_session(self, session_id: UUID) -> None:
         """Look this session up again before it passes next."""
         self._live.pop(session_id.int, None)
-        self._looking.pop(session_id.int, None)
+        self._reads.changed(session_id)
 
     def forget_user(self, user_id: int) -> None:
         """Look every session of this user up again before it passes next."""
         # Whose the sessions are that are being looked up, nobody knows yet.
-        self._looking.clear()
+        self._reads.everything_changed()
         self._live = {
             key: known for key, known in self._live.items() if known.session.user_id != user_id
         }
 
     def forget_everything(self) -> None:
         """Look every session up again: notices may have been missed."""
-        self._looking.clear()
+        self._reads.everything_changed()
         self._live.clear()
 
-    async def _look_up(self, session_id: UUID) -> LiveSession | None:
-        # However many requests of a session arrive together, one asks the database.
-        looking = self._looking.get(session_id.int)
-        if looking is None:
-            looking = asyncio.create_task(self._read(session_id))
-            self._looking[session_id.int] = looking
-            looking.add_done_callback(lambda done: self._seen(session_id, done))
-        # Shielded: one caller who hangs up must not take the others' answer along.
-        return await asyncio.shield(looking)
-
-    async def _read(self, session_id: UUID) -> LiveSession | None:
+    async def _read(self, session_ids: Collection[UUID]) -> Mapping[UUID, LiveSession]:
         async with self._database.snapshot() as session:
-            live = await AuthSessionRepository(session).find_live(session_id, self._now())
-        # What was read may be older than a change that was announced while it was being read.
-        if live is not None and self._looking.get(session_id.int) is asyncio.current_task():
-            self._remember(live)
-        return live
+            return await AuthSessionRepository(session).find_live(session_ids, self._now())
 
-    def _seen(self, session_id: UUID, done: "asyncio.Task[LiveSession | None]") -> None:
-        if self._looking.get(session_id.int) is done:
-            del self._looking[session_id.int]
-        if not done.cancelled():
-            done.exception()  # Seen, even if every caller has hung up.
-
-    def _remember(self, live: LiveSession) -> None:
-        self._live.pop(live.session_id.int, None)
+    def _remember(self, session_id: UUID, live: LiveSession) -> None:
+        self._live.pop(session_id.int, None)
         if len(self._live) >= _SESSIONS_MAX:
             del self._live[next(iter(self._live))]
         until = self._monotonic() + STALE_SECONDS_MAX
-        self._live[live.session_id.int] = _Known(live, until)
+        self._live[session_id.int] = _Known(live, until)

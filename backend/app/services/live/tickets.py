@@ -50,7 +50,8 @@ class Tickets:
             )
             if session_id is None:
                 return None
-            return await AuthSessionRepository(session).find_live(session_id, now)
+            live = await AuthSessionRepository(session).find_live([session_id], now)
+            return live.get(session_id)
 
 
 def _hash(ticket: str) -> bytes:
