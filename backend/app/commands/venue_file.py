@@ -50,11 +50,12 @@ def _order(file: Path, number: int, line: str) -> NewOrder:
     try:
         trader, card, side, price = line.rstrip("\n").split(",")
         dollars, cents = price.split(".")
-        order = NewOrder(int(trader), int(card), Side(side), int(dollars) * 100 + int(cents))
+        ticks = int(dollars) * 100 + int(cents)
+        order = NewOrder(int(trader), int(card), Side(side), ticks)
     except ValueError:
-        order = None
+        order, ticks = None, 0
     low, high = PRICE_TICKS
-    if order is None or not (1 <= order.instrument_id <= CARDS and low <= order.price <= high):
+    if order is None or not (1 <= order.instrument_id <= CARDS and low <= ticks <= high):
         raise ConfigurationError(f"{file}, line {number}: no order of a card.")
     return order
 

@@ -1,23 +1,14 @@
 """Where a shard takes commands, whoever runs it: in this process, or in another."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from backend.app.errors import StrongroomError
-from backend.app.venue.batch import Done, OrderStatus
-from backend.app.venue.commands import Command, NewOrder
+from backend.app.repositories.venue_names import Known
+from backend.app.venue.batch import Done
+from backend.app.venue.commands import Command
 
-
-class Known(NamedTuple):
-    """An order that is stored, as its owner is told of it. `value` sums price x quantity."""
-
-    id: int
-    order: NewOrder
-    executed: int
-    value: int
-    status: OrderStatus
-    created_at: datetime
+__all__ = ["Answer", "Depth", "Known", "VenueDesk"]
 
 
 class Depth(NamedTuple):

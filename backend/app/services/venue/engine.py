@@ -1,50 +1,56 @@
 """The engine of one shard: gather what waits, decide in memory, commit as one, then answer.
 
+While PostgreSQL writes one batch, the next is decided on top of it; it is sent when the first is
+committed. What is in memory counts for nothing until it is committed: after any trouble the books
+are thrown away and made anew from the database before anything else is decided.
+
 It may run in any number of processes: one leads, the others stand by and take over by themselves.
-What is in memory counts for nothing until it is committed: after any trouble the books are thrown
-away and made anew from the database before anything else is decided.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from backend.app.clock import Clock
 from backend.app.errors import (
-    ClientOrderIdTaken,
     DatabaseUnavailable,
     EngineElsewhere,
-    OrderOutcomeUnknown,
+    OrderRefused,
     StrongroomError,
     VenueBusy,
 )
 from backend.app.logs import logger
-from backend.app.repositories.venue_ledger import Known, LeadLost, VenueLedger
+from backend.app.repositories.venue_ledger import LeadLost, VenueLedger
+from backend.app.repositories.venue_names import Known
+from backend.app.services.venue.desk import Answer, Depth
+from backend.app.services.venue.flight import Flight
+from backend.app.services.venue.plan import Plan, name_of
 from backend.app.venue.books import Books
-from backend.app.venue.commands import NewOrder
-from backend.app.venue.instruments import Instrument
+from backend.app.venue.commands import Command, NewOrder
 from backend.app.venue.orders import Side
 
 BATCH_ORDERS_MAX: Final = 5_000
 QUEUE_ORDERS_MAX: Final = 20_000
+AHEAD_ORDERS_MIN: Final = 100
+"""So many must wait for a batch to be decided while another is written; fewer wait for it."""
 BOOKS_WAITING_MAX: Final = 1_000
 COMMIT_SECONDS_MAX: Final = 10.0
 LOAD_SECONDS_MAX: Final = 120.0
 DRAIN_SECONDS_MAX: Final = 15.0
 CONFIRM_SECONDS: Final = 3.0
 STANDBY_SECONDS: Final = 0.5
+SNAPSHOT_COMMANDS_MAX: Final = 400_000
+"""After so many one is taken, however busy we are: a restart carries out no more than these."""
+SNAPSHOT_COMMANDS_MIN: Final = 5_000
+"""After so many one is taken when there is nothing else to do, or at a stop."""
 _RETRY_AFTER_SECONDS: Final = 1
 _LOG: Final = logger(__name__)
 
-Answer = Known | StrongroomError
-Depth = tuple[list[tuple[int, int]], list[tuple[int, int]]]
-
 
 class _Waiting(NamedTuple):
-    orders: Sequence[NewOrder]
+    commands: Sequence[Command]
     answered: "asyncio.Future[list[Answer]]"
 
 
@@ -57,18 +63,19 @@ class _Watching(NamedTuple):
 class VenueEngine:
     """A worker that leads its shard, or waits to. What it is asked elsewhere, it refuses."""
 
-    name = "venue-engine"
     interval_seconds = STANDBY_SECONDS
 
     def __init__(self, ledger: VenueLedger, now: Clock) -> None:
+        self.name = f"venue-engine-{ledger.shard}"
         self._ledger = ledger
         self._now = now
         self._books: Books | None = None
-        self._instruments: dict[int, Instrument] = {}
+        self._instrument_ids: frozenset[int] = frozenset()
         self._waiting: deque[_Waiting] = deque()
         self._watching: deque[_Watching] = deque()
         self._orders_waiting = 0
-        self._arrived = asyncio.Event()
+        self._commands_since_snapshot = 0
+        self._news = asyncio.Event()
         self._leads = asyncio.Event()
         self._ended = asyncio.Event()
         self._ended.set()
@@ -76,41 +83,46 @@ class VenueEngine:
 
     @property
     def is_leading(self) -> bool:
-        """Whether orders are taken here."""
+        """Whether commands are taken here."""
         return self._books is not None and not self._is_stopping
 
     async def led(self) -> None:
-        """Wait until orders are taken here."""
+        """Wait until commands are taken here."""
         await self._leads.wait()
 
     async def place(self, order: NewOrder) -> Known:
         """Return the order as it is once it is committed; it was checked before.
 
         Raises:
-            ClientOrderIdTaken: the account has placed another order under this id.
-            EngineElsewhere: nothing was placed, and here nothing will be now.
-            VenueBusy: too many wait; nothing was placed.
+            StrongroomError: nothing was placed; one of those `VenueDesk` names.
+            EngineElsewhere, VenueBusy: nothing was placed.
             OrderOutcomeUnknown: it may have been placed, or not.
         """
-        [answer] = await self.place_all((order,))
-        if isinstance(answer, StrongroomError):
-            raise answer
-        return answer
+        [answer] = await self.carry_out((order,))
+        if isinstance(answer, Known):
+            return answer
+        assert isinstance(answer, StrongroomError)  # noqa: S101 - what an order is answered with
+        raise answer
 
-    async def place_all(self, orders: Sequence[NewOrder]) -> list[Answer]:
-        """Place several orders, one after the other, in one batch; return what became of each.
+    async def carry_out(self, commands: Sequence[Command]) -> list[Answer]:
+        """Carry out commands, one after the other, in one batch; return what became of each.
 
         Raises:
-            EngineElsewhere, VenueBusy, OrderOutcomeUnknown: as for one, of all of them.
+            OrderRefused: one names an instrument that is none of this shard; none was carried out.
+            EngineElsewhere, VenueBusy, OrderOutcomeUnknown: as `VenueDesk` says.
         """
-        if not self.is_leading:
+        if self._books is None or self._is_stopping:
             raise _elsewhere()
-        if self._orders_waiting + len(orders) > QUEUE_ORDERS_MAX:
+        known = self._instrument_ids
+        if any(type(each) is NewOrder and each.instrument_id not in known for each in commands):
+            raise OrderRefused("There is no such instrument.", facts={"rule": "symbol"})
+        waiting = self._orders_waiting + len(commands)
+        if waiting > QUEUE_ORDERS_MAX:
             raise VenueBusy(retry_after_seconds=_RETRY_AFTER_SECONDS)
         answered: asyncio.Future[list[Answer]] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(orders, answered))
-        self._orders_waiting += len(orders)
-        self._arrived.set()
+        self._waiting.append(_Waiting(commands, answered))
+        self._orders_waiting = waiting
+        self._news.set()
         return await answered
 
     async def depth(self, instrument_id: int, levels_max: int) -> Depth:
@@ -126,7 +138,7 @@ class VenueEngine:
             raise VenueBusy(retry_after_seconds=_RETRY_AFTER_SECONDS)
         answered: asyncio.Future[Depth] = asyncio.get_running_loop().create_future()
         self._watching.append(_Watching(instrument_id, levels_max, answered))
-        self._arrived.set()
+        self._news.set()
         return await answered
 
     async def tick(self) -> None:
@@ -139,13 +151,13 @@ class VenueEngine:
             if leads:
                 await self._lead()
         except (DatabaseUnavailable, LeadLost, TimeoutError) as trouble:
-            _LOG.warning("venue_lead_lost", kind=type(trouble).__name__)
+            _LOG.warning("venue_lead_lost", worker=self.name, kind=type(trouble).__name__)
             self._ledger.close()
 
     async def stop(self) -> None:
         """Take nothing more, commit and answer what waits, and let another engine lead."""
         self._is_stopping = True
-        self._arrived.set()
+        self._news.set()
         with suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_SECONDS_MAX):
                 await self._ended.wait()
@@ -158,144 +170,143 @@ class VenueEngine:
         self._ended.clear()
         try:
             async with asyncio.timeout(LOAD_SECONDS_MAX):
-                instruments, self._books = await self._ledger.load()
-            self._instruments = {each.id: each for each in instruments}
-            _LOG.info("venue_leading")
+                loaded = await self._ledger.load()
+            self._instrument_ids = frozenset(each.id for each in loaded.instruments)
+            self._books = loaded.books
+            self._commands_since_snapshot = loaded.commands_after_snapshot
+            _LOG.info("venue_leading", worker=self.name, replayed=loaded.commands_after_snapshot)
             self._leads.set()
-            while self._waiting or not self._is_stopping:
-                await self._next(self._books)
+            await self._work(loaded.books)
         finally:
             self._books = None
             self._leads.clear()
             self._ledger.close()
-            self._refuse_all()
+            self._refuse_waiting()
             self._ended.set()
 
-    async def _next(self, books: Books) -> None:
-        """Do what there is to do, or say that we are there."""
-        if not self._arrived.is_set():
-            with suppress(TimeoutError):
-                async with asyncio.timeout(CONFIRM_SECONDS):
-                    await self._arrived.wait()
-        # Between two batches, what is in memory is what is committed.
-        self._show_books(books)
-        group = self._gather()
-        if group:
-            await self._carry_out(books, group)
-        elif not self._is_stopping:
+    async def _work(self, books: Books) -> None:
+        """Write one batch after the other, each decided while the one before it is written."""
+        flying: Flight | None = None
+        ready: Flight | None = None
+        try:
+            while flying or ready or self._waiting or not self._is_stopping:
+                self._news.clear()
+                if flying is not None and flying.has_landed:
+                    flying.check()
+                    landed, flying = flying, None
+                    if ready is not None:
+                        flying, ready = self._launched(ready), None
+                    landed.answer()
+                if flying is None:
+                    await self._snapshot(books, SNAPSHOT_COMMANDS_MAX)
+                if ready is None and self._may_decide(flying):
+                    ready = await self._decide(books, flying)
+                    if flying is None:
+                        flying, ready = self._launched(ready), None
+                self._show_books(books, ready or flying)
+                await self._rest(books, flying)
+            await self._snapshot(books, SNAPSHOT_COMMANDS_MIN)
+        finally:
+            for flight in (flying, ready):
+                if flight is not None:
+                    await flight.abandon()
+
+    async def _rest(self, books: Books, flying: Flight | None) -> None:
+        """Wait for news; without any for a while, say that we are there."""
+        if flying is not None:
+            await self._news.wait()
+            return
+        if self._is_stopping or self._news.is_set():
+            return
+        try:
+            async with asyncio.timeout(CONFIRM_SECONDS):
+                await self._news.wait()
+        except TimeoutError:
+            await self._snapshot(books, SNAPSHOT_COMMANDS_MIN)
             async with asyncio.timeout(COMMIT_SECONDS_MAX):
                 await self._ledger.confirm()
 
-    def _gather(self) -> list[_Waiting]:
-        group: list[_Waiting] = []
-        room = BATCH_ORDERS_MAX
-        while self._waiting and (not group or len(self._waiting[0].orders) <= room):
-            taken = self._waiting.popleft()
-            room -= len(taken.orders)
-            group.append(taken)
-        self._orders_waiting -= BATCH_ORDERS_MAX - room
-        if not self._waiting and not self._is_stopping:
-            self._arrived.clear()
-        return group
+    def _may_decide(self, flying: Flight | None) -> bool:
+        if flying is None:
+            return bool(self._waiting)
+        is_due = self._commands_since_snapshot >= SNAPSHOT_COMMANDS_MAX
+        return self._orders_waiting >= AHEAD_ORDERS_MIN and not is_due
 
-    async def _carry_out(self, books: Books, group: list[_Waiting]) -> None:
-        refusal = _elsewhere
+    async def _decide(self, books: Books, flying: Flight | None) -> Flight:
+        """Decide what waits, on top of what is being written."""
+        group, commands = self._gather()
+        flight = Flight([each.answered for each in group], [len(each.commands) for each in group])
         try:
-            async with asyncio.timeout(COMMIT_SECONDS_MAX):
-                plan = _Plan(group, await self._known(group))
-                at = self._now()
-                if plan.orders:
-                    batch = books.carry_out(plan.orders)
-                    refusal = _unknown
-                    await self._ledger.write(batch, at)
-                    plan.placed(batch.first_number, [each.executed for each in batch.placed], at)
-        except LeadLost:
-            _refuse(group, _elsewhere)
-            raise
+            names = [name for each in commands if (name := name_of(each)) is not None]
+            # What is being written may not be found yet, or found already: it is the same.
+            known = dict(flying.learned) if flying is not None else {}
+            if names:
+                async with asyncio.timeout(COMMIT_SECONDS_MAX):
+                    known |= await self._ledger.known(names)
+            plan, at = Plan(commands, bool(names), known), self._now()
+            batch = books.carry_out(plan.commands)
+            flight.decided(plan.answers(batch, at), plan.learned)
+            if batch.commands:
+                async with asyncio.timeout(COMMIT_SECONDS_MAX):
+                    flight.batch = await self._ledger.prepare(batch, at)
+                self._commands_since_snapshot += len(batch.commands)
         except BaseException:
-            # Also when we are cancelled: whether the commit was reached is not known any more.
-            _refuse(group, refusal)
+            await flight.abandon()
             raise
-        for waiting in group:
-            answers = [plan.answer(each) for each in waiting.orders]
-            if not waiting.answered.done():
-                waiting.answered.set_result(answers)
+        return flight
 
-    async def _known(self, group: list[_Waiting]) -> dict[tuple[int, str], Known]:
-        names = {
-            (order.account_id, order.client_order_id)
-            for waiting in group
-            for order in waiting.orders
-            if order.client_order_id is not None
-        }
-        return await self._ledger.named(list(names)) if names else {}
+    def _launched(self, flight: Flight) -> Flight:
+        flight.launch(self._ledger, COMMIT_SECONDS_MAX, self._news.set)
+        return flight
 
-    def _show_books(self, books: Books) -> None:
+    def _gather(self) -> tuple[list[_Waiting], list[Command]]:
+        group: list[_Waiting] = []
+        commands: list[Command] = []
+        while self._waiting and (
+            not group or len(commands) + len(self._waiting[0].commands) <= BATCH_ORDERS_MAX
+        ):
+            taken = self._waiting.popleft()
+            commands += taken.commands
+            group.append(taken)
+        self._orders_waiting -= len(commands)
+        if self._waiting:
+            self._news.set()
+        return group, commands
+
+    def _show_books(self, books: Books, last: Flight | None) -> None:
+        """Answer who asked for a book, as soon as what is in memory is committed."""
         while self._watching:
             instrument_id, levels_max, answered = self._watching.popleft()
-            if not answered.done():
-                bids = books.depth(instrument_id, Side.BUY, levels_max)
-                answered.set_result((bids, books.depth(instrument_id, Side.SELL, levels_max)))
+            depth = Depth(
+                books.depth(instrument_id, Side.BUY, levels_max),
+                books.depth(instrument_id, Side.SELL, levels_max),
+            )
+            if last is not None:
+                last.show(answered, depth)
+            elif not answered.done():
+                answered.set_result(depth)
 
-    def _refuse_all(self) -> None:
-        group, self._orders_waiting = list(self._waiting), 0
+    async def _snapshot(self, books: Books, commands_min: int) -> None:
+        """Keep the books for a sooner start, if so much has happened since the last time."""
+        if self._commands_since_snapshot < commands_min:
+            return
+        self._commands_since_snapshot = 0
+        try:
+            async with asyncio.timeout(COMMIT_SECONDS_MAX):
+                await self._ledger.keep(books.snapshot(), self._now())
+        except (DatabaseUnavailable, TimeoutError) as trouble:
+            # The journal says it all too, only later; the next one may succeed.
+            _LOG.warning("venue_snapshot_failed", worker=self.name, kind=type(trouble).__name__)
+
+    def _refuse_waiting(self) -> None:
+        self._orders_waiting = 0
+        waiting: list[asyncio.Future[Any]] = [each.answered for each in self._waiting]
+        waiting += [each.answered for each in self._watching]
         self._waiting.clear()
-        _refuse(group, _elsewhere)
-        while self._watching:
-            answered = self._watching.popleft().answered
+        self._watching.clear()
+        for answered in waiting:
             if not answered.done():
                 answered.set_exception(_elsewhere())
-
-
-class _Plan:
-    """Which orders of a group are new, and what each is answered with."""
-
-    def __init__(self, group: list[_Waiting], known: dict[tuple[int, str], Known]) -> None:
-        self.orders: list[NewOrder] = []
-        self._known = known
-        self._places: dict[tuple[int, str], int] = {}
-        self._number = 0
-        for waiting in group:
-            for order in waiting.orders:
-                if order.client_order_id is None:
-                    self.orders.append(order)
-                else:
-                    self._add_named(order, (order.account_id, order.client_order_id))
-        self._anonymous = (
-            number for number, order in enumerate(self.orders) if order.client_order_id is None
-        )
-
-    def _add_named(self, order: NewOrder, name: tuple[int, str]) -> None:
-        # The same again, from before or in this very group, is placed once.
-        if name not in self._known and name not in self._places:
-            self._places[name] = len(self.orders)
-            self.orders.append(order)
-
-    def placed(self, first_order_id: int, executed: Sequence[int], at: datetime) -> None:
-        self._first_order_id, self._executed, self._at = first_order_id, executed, at
-
-    def answer(self, order: NewOrder) -> Answer:
-        """Answer the orders of the group, in their order."""
-        if order.client_order_id is None:
-            return self._new(next(self._anonymous), order)
-        name = order.account_id, order.client_order_id
-        place = self._places.get(name)
-        known = self._known[name] if place is None else self._new(place, self.orders[place])
-        return known if known.order == order else ClientOrderIdTaken()
-
-    def _new(self, place: int, order: NewOrder) -> Known:
-        return Known(self._first_order_id + place, order, self._executed[place], self._at)
-
-
-def _refuse(group: Sequence[_Waiting], refusal: Callable[[], StrongroomError]) -> None:
-    for waiting in group:
-        # Whoever gave up waiting has cancelled its own.
-        if not waiting.answered.done():
-            waiting.answered.set_exception(refusal())
-
-
-def _unknown() -> StrongroomError:
-    return OrderOutcomeUnknown(retry_after_seconds=_RETRY_AFTER_SECONDS)
 
 
 def _elsewhere() -> StrongroomError:

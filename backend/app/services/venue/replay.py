@@ -1,39 +1,23 @@
 """The journal, carried out anew in memory, against the tables that are said to follow from it."""
 
 import hashlib
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from backend.app.database import Database
-from backend.app.repositories.venue_ledger import FILLED, OPEN, ORDERS_A_SHARD_MAX
-from backend.app.venue.batch import Refused, Trade
+from backend.app.repositories import venue_proof, venue_reading
+from backend.app.repositories.venue_proof import Row
+from backend.app.venue.batch import Batch, Line, OrderStatus
 from backend.app.venue.books import Books, OrderImpossible
-from backend.app.venue.commands import Command, NewOrder
+from backend.app.venue.commands import Command
 from backend.app.venue.instruments import Instrument
-from backend.app.venue.journal_form import JournalUnreadable, read
+from backend.app.venue.journal_form import JournalUnreadable
+from backend.app.venue.snapshot_form import written as written_snapshot
 
-_ROWS_AT_ONCE: Final = 5_000
 _BYTES_HASHED_AT_ONCE: Final = 1 << 16
-_INSTRUMENTS: Final = """
-SELECT id, symbol, name, quote_asset, ticks_per_unit, price_ticks_min, price_ticks_max,
-    order_lots_max
-FROM instruments WHERE shard = $1 ORDER BY id
-"""
-_JOURNAL: Final = """
-SELECT sequence, first_number, commands FROM venue_journal WHERE shard = $1 ORDER BY sequence
-"""
-_ORDERS: Final = """
-SELECT id, account_id, instrument_id, side, price, quantity, client_order_id, executed_quantity,
-    status
-FROM orders WHERE id BETWEEN $1 AND $2 ORDER BY id
-"""
-_TRADES: Final = """
-SELECT trades.id, instrument_id, maker_order_id, taker_order_id, taker_side, trades.price, quantity
-FROM trades JOIN instruments ON instruments.id = instrument_id
-WHERE shard = $1 ORDER BY trades.id
-"""
-
-Row = tuple[Any, ...]
+_ROWS_AT_ONCE: Final = 5_000
+_ENDED: Final = (OrderStatus.FILLED, OrderStatus.CANCELLED)
 
 
 class Replayed(NamedTuple):
@@ -48,69 +32,118 @@ class Replayed(NamedTuple):
     """The first thing that differs, in words; None if nothing does."""
 
 
+class Stands:
+    """How far each order of a shard got. It is all in memory: about 500 bytes an order."""
+
+    def __init__(self, first_number: int) -> None:
+        self._first_number = first_number
+        # By number; a command that is no order leaves a hole.
+        self._orders: list[list[Any] | None] = []
+        self.count = 0
+
+    def add(self, batch: Batch) -> None:
+        """Note what one more batch did."""
+        for number, change in batch.changed.items():
+            order = self._orders[number - self._first_number]
+            assert order is not None  # noqa: S101 - only orders change
+            order[1] += change.executed
+            order[2] += change.value
+            order[3] = change.status
+        begin = batch.first_number - self._first_number
+        self._orders += [None] * (begin + len(batch.commands) - len(self._orders))
+        for number, *stand in batch.placed:
+            self._orders[number - self._first_number] = stand
+        self.count += len(batch.placed)
+
+    def rows(self) -> Iterator[Row]:
+        """Walk all orders as they stand now, the oldest first."""
+        for number, stand in enumerate(self._orders, self._first_number):
+            if stand is not None:
+                order, executed, value, status = stand
+                yield (number, *order, executed, value, status.value)
+
+    def open(self) -> Iterator[tuple[int, int]]:
+        """Walk what is open: each order's id, and what is left of it."""
+        for number, stand in enumerate(self._orders, self._first_number):
+            if stand is not None and stand[3] not in _ENDED:
+                yield number, stand[0].quantity - stand[1]
+
+
 class Replay:
-    """A market made anew, batch by batch. It is all in memory: about 500 bytes an order."""
+    """A market made anew, batch by batch."""
 
     def __init__(self, instruments: Iterable[Instrument], shard: int = 0) -> None:
-        self._first_order_id = shard * ORDERS_A_SHARD_MAX + 1
-        self._books = Books(instruments, self._first_order_id, 1)
-        self._orders: list[NewOrder] = []
-        self._executed: list[int] = []
-        self.trades: list[Trade] = []
+        first = venue_reading.first_number(shard)
+        self.books = Books(instruments, first, 1)
+        self.next_number = first
+        self.stands = Stands(first)
+        self.trades = 0
+        self._said_trades = _Hash()
+        self._said_lines = _Hash()
 
-    @property
-    def next_order_id(self) -> int:
-        """The number the next order gets."""
-        return self._first_order_id + len(self._orders)
-
-    def add(self, commands: list[Command]) -> None:
+    def add(self, commands: Sequence[Command]) -> Batch:
         """Carry out one more batch.
 
         Raises:
-            OrderImpossible: a book refuses one of them.
+            OrderImpossible: a command was not to be carried out.
         """
-        batch = self._books.carry_out(commands)
-        if any(isinstance(outcome, Refused) for outcome in batch.outcomes):
-            raise OrderImpossible("a command is refused")
-        self._orders += [placed.order for placed in batch.placed]
-        self._executed += [placed.executed for placed in batch.placed]
-        for order_id, change in batch.changed.items():
-            self._executed[order_id - self._first_order_id] += change.executed
-        self.trades += batch.trades
-
-    def orders(self) -> Iterator[Row]:
-        """Walk all orders as they stand now, the oldest first."""
-        stand = zip(self._orders, self._executed, strict=True)
-        for number, (order, executed) in enumerate(stand, self._first_order_id):
-            account, instrument, side, price, quantity, name, *_ = order
-            status = FILLED if executed == quantity else OPEN
-            yield number, account, instrument, side, price, quantity, name, executed, status
+        batch = self.books.carry_out(commands)
+        if len(batch.commands) != len(commands):
+            raise OrderImpossible("a command of it is refused")
+        self.next_number += len(commands)
+        self.stands.add(batch)
+        self.trades += len(batch.trades)
+        self._said_trades.say(batch.trades)
+        self._said_lines.say(in_order(batch.lines))
+        return batch
 
     def open_orders(self) -> list[tuple[int, int]]:
-        """Return what rests in the books: each order's id, and what is left of it."""
-        return sorted(self._books.open_orders())
+        """Return what is in the books: each order's id, and what is left of it."""
+        return sorted(self.books.open_orders())
 
     def digest(self) -> str:
-        """Return one number for all orders, trades and books; it says nothing of batches or time.
+        """Return one number for all that came about; it says nothing of batches or time.
 
-        SHA-256 over a line for each order, trade and open order, in this order.
+        SHA-256 over those of all trades, ledger lines, orders, open orders and wallets.
         """
-        said = hashlib.sha256()
-        lines = bytearray()
-        for kind, rows in (("o", self.orders()), ("t", self.trades), ("b", self.open_orders())):
-            for row in rows:
-                lines += f"{kind} {' '.join(map(str, row))}\n".encode()
-                if len(lines) > _BYTES_HASHED_AT_ONCE:
-                    said.update(lines)
-                    lines.clear()
-        said.update(lines)
-        return said.hexdigest()
+        said = (self.stands.rows(), self.open_orders(), self.books.holdings())
+        parts = (self._said_trades, self._said_lines, *(_Hash().say(rows) for rows in said))
+        return hashlib.sha256("".join(part.hexdigest() for part in parts).encode()).hexdigest()
+
+
+class _Hash:
+    """SHA-256 over a line for each row."""
+
+    def __init__(self) -> None:
+        self._said = hashlib.sha256()
+        self._lines = bytearray()
+
+    def say(self, rows: Iterable[Row]) -> "_Hash":
+        for row in rows:
+            self._lines += f"{' '.join(map(str, row))}\n".encode()
+            if len(self._lines) > _BYTES_HASHED_AT_ONCE:
+                self._said.update(self._lines)
+                self._lines.clear()
+        return self
+
+    def hexdigest(self) -> str:
+        self._said.update(self._lines)
+        self._lines.clear()
+        return self._said.hexdigest()
+
+
+def in_order(lines: Iterable[Line]) -> list[Row]:
+    """Return ledger lines as rows, in the one order that does not depend on how they came."""
+    return sorted(
+        (number, account_id or 0, asset, pocket.value, amount)
+        for number, account_id, asset, pocket, amount in lines
+    )
 
 
 async def replay(
     database: Database, shard: int, told: Callable[[int], None] = lambda _: None
 ) -> Replayed:
-    """Carry the journal of a shard out anew and compare; `told` hears of each batch's orders.
+    """Carry the journal of a shard out anew and compare; `told` hears of each batch's commands.
 
     All of it is read at one moment, while the engine may go on.
 
@@ -121,58 +154,78 @@ async def replay(
     try:
         await connection.execute("SET statement_timeout = 0")
         async with connection.transaction(isolation="repeatable_read", readonly=True):
-            return await _replay(connection, shard, told)
+            return await _Comparison(connection, shard, told).run()
     finally:
         await connection.close()
 
 
-async def _replay(connection: Any, shard: int, told: Callable[[int], None]) -> Replayed:
-    rows = await connection.fetch(_INSTRUMENTS, shard)
-    market, batches, difference = Replay((Instrument(*row) for row in rows), shard), 0, None
-    async for sequence, first_order_id, commands in connection.cursor(
-        _JOURNAL, shard, prefetch=_ROWS_AT_ONCE // 50
-    ):
-        batches += 1
-        if (sequence, first_order_id) != (batches, market.next_order_id):
-            difference = f"the journal breaks off before entry {sequence}"
-            break
+class _Comparison:
+    """The journal of one shard, and the tables read along with it."""
+
+    def __init__(self, connection: Any, shard: int, told: Callable[[int], None]) -> None:
+        self._connection = connection
+        self._shard = shard
+        self._told = told
+        self._batches = 0
+
+    async def run(self) -> Replayed:
+        instruments = await venue_reading.instruments(self._connection, self._shard)
+        market = Replay(instruments, self._shard)
         try:
-            orders = read(commands)
-            market.add(orders)
-        except (JournalUnreadable, OrderImpossible, KeyError) as error:
-            difference = f"entry {sequence} of the journal cannot be carried out: {error}"
-            break
-        told(len(orders))
-    if difference is None:
-        first, last = shard * ORDERS_A_SHARD_MAX + 1, (shard + 1) * ORDERS_A_SHARD_MAX - 1
-        orders_told = connection.cursor(_ORDERS, first, last, prefetch=_ROWS_AT_ONCE)
-        difference = await _first_difference("order", market.orders(), orders_told)
-    if difference is None:
-        trades_told = connection.cursor(_TRADES, shard, prefetch=_ROWS_AT_ONCE)
-        difference = await _first_difference("trade", market.trades, trades_told)
-    if difference is None:
-        # The books, against what an engine that starts would make them of.
-        open_orders = [(row[0], row[5] - row[7]) for row in market.orders() if row[8] == OPEN]
-        difference = None if open_orders == market.open_orders() else "the books differ"
-    return Replayed(
-        batches,
-        market.next_order_id - market._first_order_id,  # noqa: SLF001 - its own module
-        len(market.trades),
-        len(market.open_orders()),
-        market.digest(),
-        difference,
-    )
+            difference = await self._along_the_journal(market)
+        except (JournalUnreadable, OrderImpossible) as error:
+            entry = self._batches + 1
+            difference = f"entry {entry} of the journal cannot be carried out: {error}"
+        if difference is None:
+            difference = await self._at_the_end(market)
+        return Replayed(
+            self._batches,
+            market.stands.count,
+            market.trades,
+            len(market.open_orders()),
+            market.digest(),
+            difference,
+        )
 
+    async def _along_the_journal(self, market: Replay) -> str | None:
+        tables = await venue_proof.tables(self._connection, self._shard)
+        snapshots = await venue_proof.snapshots(self._connection, self._shard)
+        async for sequence, first, commands in venue_reading.journal(
+            self._connection, self._shard, 0
+        ):
+            if (sequence, first) != (self._batches + 1, market.next_number):
+                return f"the journal breaks off before entry {sequence}"
+            batch = market.add(commands)
+            self._batches += 1
+            self._told(len(commands))
+            due = (
+                *(batch.trades, batch.fills, in_order(batch.lines)),
+                venue_proof.transfers_of(batch),
+            )
+            for table, expected in zip(tables, due, strict=True):
+                if (difference := await table.difference(expected)) is not None:
+                    return difference
+            kept = snapshots.pop(sequence, None)
+            if kept is not None and kept != written_snapshot(market.books.snapshot()):
+                return f"the snapshot after entry {sequence} is not what the books were"
+        if snapshots:
+            return f"there is a snapshot after entry {min(snapshots)}, which is not there"
+        for table in tables:
+            if (difference := await table.surplus()) is not None:
+                return difference
+        return None
 
-async def _first_difference(
-    kind: str, expected: Iterable[Row], stored: AsyncIterator[Any]
-) -> str | None:
-    rest = iter(expected)
-    async for row in stored:
-        due = next(rest, None)
-        if due is None:
-            return f"{kind} {row[0]} is stored, and the journal knows nothing of it"
-        if tuple(row) != due:
-            return f"{kind} {due[0]} is not stored as the journal says"
-    missing = next(rest, None)
-    return None if missing is None else f"{kind} {missing[0]} is not stored"
+    async def _at_the_end(self, market: Replay) -> str | None:
+        orders = await venue_proof.orders(self._connection, self._shard)
+        rows = market.stands.rows()
+        while expected := list(islice(rows, _ROWS_AT_ONCE)):
+            if (difference := await orders.difference(expected)) is not None:
+                return difference
+        difference = await orders.surplus()
+        if difference is None and list(market.stands.open()) != market.open_orders():
+            difference = "the books differ from the orders"
+        holdings = list(market.books.holdings())
+        if difference is None and holdings:
+            wallets = await venue_proof.wallets(self._connection)
+            difference = await wallets.difference(holdings) or await wallets.surplus()
+        return difference

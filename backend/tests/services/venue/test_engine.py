@@ -15,7 +15,8 @@ from backend.app.errors import (
     StrongroomError,
     VenueBusy,
 )
-from backend.app.repositories.venue_ledger import Known, LeadLost, VenueLedger
+from backend.app.repositories.venue_ledger import LeadLost, VenueLedger
+from backend.app.repositories.venue_names import Known
 from backend.app.services.venue.engine import QUEUE_ORDERS_MAX, VenueEngine
 from backend.app.venue.commands import NewOrder
 from backend.app.venue.orders import Side
@@ -79,7 +80,7 @@ async def test_the_same_order_sent_again_is_placed_once(
 ) -> None:
     order = NewOrder(1, 1, BUY, 250, client_order_id="once")
 
-    together = await engine.place_all((order, order))
+    together = await engine.carry_out((order, order))
     later = await engine.place(order)
 
     assert [each.id for each in (*together, later) if isinstance(each, Known)] == [1, 1, 1]
@@ -106,7 +107,7 @@ async def test_of_two_orders_of_one_name_in_one_batch_the_second_is_refused(
 ) -> None:
     order = NewOrder(1, 1, BUY, 250, client_order_id="taken")
 
-    first, second = await engine.place_all((order, order._replace(price=251)))
+    first, second = await engine.carry_out((order, order._replace(price=251)))
 
     assert isinstance(first, Known)
     assert isinstance(second, ClientOrderIdTaken)
@@ -119,7 +120,7 @@ async def test_an_engine_that_starts_again_goes_on_where_it_was(
     for part in (orders[:150], orders[150:]):
         async with running(engine_on(database)) as engine:
             await led(engine)
-            await engine.place_all(part)
+            await engine.carry_out(part)
     query = "SELECT id, maker_order_id, taker_order_id, price FROM trades ORDER BY id"
     in_two = await rows(database_url, query)
     async with server_connection(database_url) as connection:
@@ -127,7 +128,7 @@ async def test_an_engine_that_starts_again_goes_on_where_it_was(
         await connection.execute("TRUNCATE orders, trades, venue_journal")
     async with running(engine_on(database)) as engine:
         await led(engine)
-        await engine.place_all(orders)
+        await engine.carry_out(orders)
 
     assert len(in_two) > 100
     assert await rows(database_url, query) == in_two
@@ -153,7 +154,7 @@ async def test_a_paused_leader_that_was_replaced_writes_nothing(
 ) -> None:
     old = VenueLedger(database, 0)
     assert await old.take_lead(utc_now())
-    _, books = await old.load()
+    books = (await old.load()).books
     # As when its connection's lock was taken from it while it slept: it does not know.
     await old._connection.execute("SELECT pg_advisory_unlock_all()")
     async with running(engine_on(database)) as engine:
@@ -161,7 +162,9 @@ async def test_a_paused_leader_that_was_replaced_writes_nothing(
         await engine.place(NewOrder(1, 1, BUY, 250))
 
         with pytest.raises(LeadLost):
-            await old.write(books.carry_out([NewOrder(9, 1, BUY, 999)]), utc_now())
+            await old.write(
+                await old.prepare(books.carry_out([NewOrder(9, 1, BUY, 999)]), utc_now())
+            )
 
         assert (await engine.place(NewOrder(2, 1, SELL, 200))).executed == 1
     assert await rows(database_url, "SELECT account_id FROM orders ORDER BY id") == [(1,), (2,)]
@@ -182,7 +185,7 @@ async def test_two_ledgers_never_lead_at_once(database: Database) -> None:
 
 async def test_more_than_may_wait_is_refused_at_once(engine: VenueEngine) -> None:
     orders = seeded_orders(QUEUE_ORDERS_MAX)
-    waiting = asyncio.create_task(engine.place_all(orders))
+    waiting = asyncio.create_task(engine.carry_out(orders))
     await asyncio.sleep(0)
 
     with pytest.raises(VenueBusy) as refused:
@@ -249,6 +252,6 @@ async def test_the_journal_cannot_be_changed(engine: VenueEngine, database_url: 
 
 async def test_a_refusal_is_an_answer_of_its_own(engine: VenueEngine) -> None:
     order = NewOrder(1, 1, BUY, 250, client_order_id="a")
-    answers = await engine.place_all((order, order._replace(price=300), NewOrder(1, 2, BUY, 250)))
+    answers = await engine.carry_out((order, order._replace(price=300), NewOrder(1, 2, BUY, 250)))
 
     assert [isinstance(each, StrongroomError) for each in answers] == [False, True, False]

@@ -53,7 +53,7 @@ def test_the_digest_is_the_same_however_the_batches_are_cut(
     whole, one_by_one = market_of([story]), market_of([[each] for each in story])
 
     assert market_of(batches).digest() == whole.digest() == one_by_one.digest()
-    assert list(market_of(batches).orders()) == list(whole.orders())
+    assert list(market_of(batches).stands.rows()) == list(whole.stands.rows())
 
 
 @given(story=stories)
@@ -63,11 +63,12 @@ def test_what_the_journal_holds_is_read_as_it_was_written(story: list[NewOrder])
 
 @given(story=stories)
 def test_every_lot_is_in_a_book_or_traded(story: list[NewOrder]) -> None:
-    market = market_of([story])
+    market = Replay(CARDS)
 
-    traded = sum(2 * trade.quantity for trade in market.trades)
+    batch = market.add(story)
+
+    traded = sum(2 * trade.quantity for trade in batch.trades)
     resting = sum(left for _, left in market.open_orders())
-
     assert traded + resting == sum(order.quantity for order in story)
 
 
@@ -85,7 +86,7 @@ async def filled(database: Database) -> Database:
     async with running(engine_on(database)) as engine:
         await led(engine)
         for start in range(0, len(placed), 37):
-            await engine.place_all(placed[start : start + 37])
+            await engine.carry_out(placed[start : start + 37])
     return database
 
 

@@ -1,0 +1,94 @@
+"""A batch on its way: decided, then written, and only then answered."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from backend.app.errors import EngineElsewhere, OrderOutcomeUnknown, StrongroomError
+from backend.app.repositories.venue_ledger import LeadLost, Ready, VenueLedger
+from backend.app.repositories.venue_names import Memory
+from backend.app.services.venue.desk import Answer, Depth
+
+_RETRY_AFTER_SECONDS: Final = 1
+
+
+class Flight:
+    """Who waits for a batch, and what they are told when it is committed."""
+
+    def __init__(
+        self, waiting: Sequence["asyncio.Future[list[Answer]]"], sizes: Sequence[int]
+    ) -> None:
+        self._waiting = waiting
+        self._sizes = sizes
+        self._answers: Sequence[Answer] = ()
+        self._shown: list[tuple[asyncio.Future[Depth], Depth]] = []
+        self._task: asyncio.Task[None] | None = None
+        self.learned: Memory = {}
+        """What it makes known by names of accounts' own."""
+        self.batch: Ready | None = None
+        """None, if all was refused or known: there is nothing to write."""
+
+    @property
+    def has_landed(self) -> bool:
+        """Whether its writing has come to an end, good or bad."""
+        return self._task is None or self._task.done()
+
+    def decided(self, answers: Sequence[Answer], learned: Memory) -> None:
+        """Remember what to answer, for each command in order."""
+        self._answers, self.learned = answers, learned
+
+    def show(self, answered: "asyncio.Future[Depth]", depth: Depth) -> None:
+        """Show a book, as this batch leaves it, once the batch is committed."""
+        self._shown.append((answered, depth))
+
+    def launch(self, ledger: VenueLedger, seconds_max: float, landed: Callable[[], None]) -> None:
+        """Begin to write; `landed` is called when that has ended."""
+        if self.batch is None:
+            landed()
+            return
+        self._task = asyncio.create_task(_written(ledger, self.batch, seconds_max))
+        self._task.add_done_callback(lambda _: landed())
+
+    def check(self) -> None:
+        """Do nothing if the batch is committed.
+
+        Raises:
+            LeadLost: nothing was written.
+            DatabaseUnavailable, TimeoutError: it is not known whether it was.
+        """
+        if self._task is not None:
+            self._task.result()
+
+    def answer(self) -> None:
+        """Tell all who wait; the batch is committed."""
+        begin = 0
+        for answered, size in zip(self._waiting, self._sizes, strict=True):
+            end = begin + size
+            # Whoever gave up waiting has cancelled its own.
+            if not answered.done():
+                answered.set_result(list(self._answers[begin:end]))
+            begin = end
+        for shown, depth in self._shown:
+            if not shown.done():
+                shown.set_result(depth)
+
+    async def abandon(self) -> None:
+        """Break off, and tell all who wait whether anything may have come of it."""
+        # Also when we are cancelled: whether the commit was reached is not known any more.
+        refusal: type[StrongroomError] = OrderOutcomeUnknown
+        if self._task is None:
+            refusal = EngineElsewhere
+        else:
+            self._task.cancel()
+            await asyncio.wait((self._task,))
+            if not self._task.cancelled() and isinstance(self._task.exception(), LeadLost):
+                refusal = EngineElsewhere
+        waiting: list[asyncio.Future[Any]] = [*self._waiting, *(each for each, _ in self._shown)]
+        for answered in waiting:
+            if not answered.done():
+                answered.set_exception(refusal(retry_after_seconds=_RETRY_AFTER_SECONDS))
+
+
+async def _written(ledger: VenueLedger, batch: Ready, seconds_max: float) -> None:
+    async with asyncio.timeout(seconds_max):
+        await ledger.write(batch)
