@@ -1,5 +1,6 @@
 """The composition root: everything is built here, once, and handed what it uses."""
 
+import asyncio
 import hmac
 from datetime import timedelta
 from typing import Final
@@ -62,6 +63,7 @@ from backend.app.services.settlement.settlement_client import SettlementClient
 from backend.app.services.token_service import TokenService
 from backend.app.services.user_service import UserService
 from backend.app.services.venue.engine import VenueEngine
+from backend.app.services.venue.spot_markets import SPOT_SHARD
 from backend.app.workers.anchor_keeper import AnchorKeeper
 from backend.app.workers.api_key_keeper import ApiKeyKeeper
 from backend.app.workers.channel_trimmer import ChannelTrimmer
@@ -136,7 +138,11 @@ class Container:
             now=clock,
         )
         self._build_front()
-        self.venue = VenueEngine(VenueLedger(self.database, CARD_SHARD), clock)
+        self.engines = {
+            shard: VenueEngine(VenueLedger(self.database, shard), clock)
+            for shard in (CARD_SHARD, SPOT_SHARD)
+        }
+        self.venue = self.engines[CARD_SHARD]
         self.cards = CardService(self.database, self.venue)
         self._workers = WorkerRunner(
             (
@@ -151,7 +157,7 @@ class Container:
                 LiveWatch(self.sockets),
                 ChannelTrimmer(self.database, clock),
                 *self.credit.workers(),
-                self.venue,
+                *self.engines.values(),
                 *self._watches(),
                 *self.notices.workers(),
                 *(self.market.workers() if keeps_market else ()),
@@ -190,7 +196,7 @@ class Container:
         """Finish what is under way, then let go of everything."""
         self.drain()
         # Requests have ended by now; what they placed is committed before anything goes.
-        await self.venue.stop()
+        await asyncio.gather(*(engine.stop() for engine in self.engines.values()))
         await self._workers.stop()
         await self.live.stop()
         await self._key_check.leave()
