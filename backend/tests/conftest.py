@@ -20,6 +20,7 @@ from backend.tests.support import commands, postgres
 from backend.tests.support.databases import copy_of, make_template
 from backend.tests.support.sandbox import RunningSandbox, running_sandbox
 from backend.tests.support.settings import settings_for_tests
+from backend.tests.support.statements import share_statements
 from backend.tests.support.valkey import Valkey
 
 # A loaded machine is slow without anything being wrong, so no example has a deadline.
@@ -34,6 +35,7 @@ hypothesis_settings.load_profile("strongroom")
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    share_statements()
     postgres.start_cluster(config)
 
 

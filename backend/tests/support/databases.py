@@ -51,11 +51,11 @@ async def copy_of(url: str, template: str) -> AsyncIterator[str]:
     """Yield the address of a fresh copy, dropped afterwards."""
     name = f"test_{uuid4().hex}"
     async with server_connection(url) as connection:
-        await connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
-    try:
-        yield with_database(url, name)
-    finally:
-        async with server_connection(url) as connection:
+        # Copied as files: through the log, page by page, costs the server three times as much.
+        await connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
+        try:
+            yield with_database(url, name)
+        finally:
             # WITH (FORCE) refuses where autovacuum, which is not ours to end, is at work.
             await connection.execute(_END_OUR_CONNECTIONS, name)
             await connection.execute(f"DROP DATABASE {name}")
