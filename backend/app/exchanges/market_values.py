@@ -106,11 +106,12 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class OrderBook:
-    """Bids from the highest, asks from the lowest."""
+    """Bids from the highest, asks from the lowest. `version` counts its changes, if anybody does."""
 
     bids: tuple[Level, ...]
     asks: tuple[Level, ...]
     at_ms: int
+    version: int = 0
 
 
 @dataclass(frozen=True, slots=True)

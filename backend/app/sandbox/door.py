@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any, Final, cast
 from urllib.parse import parse_qsl
 
+from backend.app.errors import Unavailable
 from backend.app.exchanges.answers.base import (
     Answers,
     Call,
@@ -57,10 +58,10 @@ class Door:
             return not_found(self._dialect.exchange, request)
         account: SeededAccount | None = None
         if right is not Right.PUBLIC:
-            account = self._accounts.get(self._dialect.api_key_in(request) or "")
-            reason = self._refusal(request, account, caller_address, right, now_ms)
-            if reason is not None:
-                return self._dialect.render_refusal(reason, request, caller_address)
+            found = self.judged(request, caller_address, right, now_ms)
+            if isinstance(found, WireAnswer):
+                return found
+            account = found
         handler, names = self._handlers.find(request)
         if handler is None:
             return not_found(self._dialect.exchange, request)
@@ -69,7 +70,21 @@ class Door:
         except OrderRefused as refused:
             status, body = self._answers.render_order_refused(refused.rule)
             return WireAnswer(status, json_body(body), _JSON)
+        except Unavailable:
+            reason = Reason.EXCHANGE_UNAVAILABLE
+            return self._dialect.render_refusal(reason, request, caller_address)
         return WireAnswer(200, json_body(body), _JSON)
+
+    def judged(
+        self, request: WireRequest, caller_address: str, right: Right, now_ms: int
+    ) -> SeededAccount | WireAnswer:
+        """Return whose request this is, or the answer of an exchange that turns it away."""
+        account = self._accounts.get(self._dialect.api_key_in(request) or "")
+        reason = self._refusal(request, account, caller_address, right, now_ms)
+        if account is None or reason is not None:
+            reason = reason or Reason.INVALID_KEY
+            return self._dialect.render_refusal(reason, request, caller_address)
+        return account
 
     def _refusal(
         self,

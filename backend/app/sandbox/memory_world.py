@@ -1,6 +1,6 @@
 """The market in memory, as the doors ask for it. It never waits, so no two requests can mix."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from backend.app.exchanges.key_information import Balance, KeyInformation
 from backend.app.exchanges.market_values import (
@@ -82,9 +82,19 @@ class MemoryWorld:
         """Return what is remembered of an account's orders, the oldest first."""
         return self._market.orders(account_id, symbol)
 
-    async def fills(self, account_id: str, symbol: str | None = None) -> Sequence[Fill]:
+    async def order_news(
+        self, account_id: str, after_id: int, watched: Collection[int]
+    ) -> Sequence[Order]:
+        """Return the orders numbered above `after_id`, and the watched ones; the oldest first."""
+        known = self._market.orders(account_id)
+        return [each for each in known if each.order_id > after_id or each.order_id in watched]
+
+    async def fills(
+        self, account_id: str, symbol: str | None = None, order_id: int | None = None
+    ) -> Sequence[Fill]:
         """Return what an account has traded, the oldest first."""
-        return self._market.fills(account_id, symbol)
+        known = self._market.fills(account_id, symbol)
+        return [fill for fill in known if order_id in (None, fill.order_id)]
 
     async def deposits(self, account_id: str, asset: str | None = None) -> Sequence[Deposit]:
         """Return what an account was given, the oldest first."""

@@ -12,8 +12,8 @@ from typing import Final
 from backend.app.exchanges.market_values import Market, Order, OrderRequest, OrderStatus
 
 PER_ACCOUNT_MAX: Final = 100
-_FIRST_ORDER_ID: Final = 2**58
-"""Far above the numbers of the venue, and still of 18 digits."""
+_MS_PER_ORDER_ID: Final = 2
+"""Half the time in milliseconds stays below 2**40, the first number of the venue's, until 2039."""
 
 
 class TurnedAway:
@@ -21,12 +21,12 @@ class TurnedAway:
 
     def __init__(self) -> None:
         self._orders: defaultdict[str, OrderedDict[int, Order]] = defaultdict(OrderedDict)
-        self._last_order_id = _FIRST_ORDER_ID
+        self._last_order_id = 0
 
     def keep(self, account_id: str, market: Market, asked: OrderRequest, now_ms: int) -> Order:
         """Return the order as it ended."""
         # Later than before also after a restart: clients remember order numbers.
-        self._last_order_id = max(self._last_order_id + 1, _FIRST_ORDER_ID + now_ms)
+        self._last_order_id = max(self._last_order_id + 1, now_ms // _MS_PER_ORDER_ID)
         order = Order(
             order_id=self._last_order_id,
             client_order_id=asked.client_order_id or "",

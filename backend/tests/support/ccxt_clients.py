@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import ccxt.async_support as ccxt
+from ccxt import pro
 
 from backend.app.exchanges.wire import SigningKeys
 
@@ -47,6 +48,23 @@ async def ccxt_client(
     for table in _URL_TABLES:
         if table in client.urls:
             client.urls[table] = redirected(client.urls[table], url)
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+@contextlib.asynccontextmanager
+async def streaming_client(
+    exchange: str, url: str, keys: SigningKeys | None, **config: Any
+) -> AsyncIterator[Any]:
+    """Yield a client that also listens, and can reach nothing but `url`."""
+    credentials = {} if keys is None else {"apiKey": keys.api_key, "secret": keys.api_secret}
+    client = getattr(pro, exchange)({"enableRateLimit": False, **credentials, **config})
+    client.timeout_on_exit = 0
+    streams = client.urls["api"]["ws"]
+    client.urls["api"] = redirected(client.urls["api"], url)
+    client.urls["api"]["ws"] = redirected(streams, url.replace("http", "ws", 1))
     try:
         yield client
     finally:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
@@ -183,8 +183,16 @@ class FakeWorld:
     async def orders(self, account_id: str, symbol: str | None = None) -> Sequence[Order]:
         return [o for o in self.placed.values() if symbol in (None, o.market.symbol)]
 
-    async def fills(self, account_id: str, symbol: str | None = None) -> Sequence[Fill]:
-        filled = [order for order in self.placed.values() if order.filled]
+    async def order_news(
+        self, account_id: str, after_id: int, watched: Collection[int]
+    ) -> Sequence[Order]:
+        return [o for o in self.placed.values() if o.order_id > after_id or o.order_id in watched]
+
+    async def fills(
+        self, account_id: str, symbol: str | None = None, order_id: int | None = None
+    ) -> Sequence[Fill]:
+        known = self.placed.values()
+        filled = [o for o in known if o.filled and order_id in (None, o.order_id)]
         return [
             Fill(
                 fill_id=order.order_id + 1_000,

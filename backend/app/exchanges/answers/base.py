@@ -6,7 +6,7 @@ the world, and says the result in its exchange's words. Signatures and rights ha
 before it is called.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import isawaitable
 from typing import Any, Protocol
@@ -76,7 +76,14 @@ class World(Protocol):
     async def orders(self, account_id: str, symbol: str | None = None) -> Sequence[Order]:
         """Open and closed ones that are remembered, the oldest first."""
 
-    async def fills(self, account_id: str, symbol: str | None = None) -> Sequence[Fill]:
+    async def order_news(
+        self, account_id: str, after_id: int, watched: Collection[int]
+    ) -> Sequence[Order]:
+        """The orders numbered above `after_id`, and the watched ones; the oldest first."""
+
+    async def fills(
+        self, account_id: str, symbol: str | None = None, order_id: int | None = None
+    ) -> Sequence[Fill]:
         """Oldest first."""
 
     async def deposits(self, account_id: str, asset: str | None = None) -> Sequence[Deposit]:

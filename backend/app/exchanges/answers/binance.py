@@ -27,7 +27,13 @@ from backend.app.exchanges.answers.rendering import (
     order_id_in,
     whole_in,
 )
-from backend.app.exchanges.market_values import Order, OrderRequest, OrderStatus, TimeInForce
+from backend.app.exchanges.market_values import (
+    Order,
+    OrderRequest,
+    OrderStatus,
+    OrderType,
+    TimeInForce,
+)
 from backend.app.money import plain
 
 _STATUSES: Final = {
@@ -54,6 +60,7 @@ _TIMES_IN_FORCE: Final = {
     "ioc": TimeInForce.IOC,
     "fok": TimeInForce.FOK,
 }
+_AT_ONCE: Final = (TimeInForce.IOC, TimeInForce.FOK)
 _LIMIT_MAKER: Final = "LIMIT_MAKER"
 _ORDERS_DEFAULT: Final = 500
 _ORDERS_MAX: Final = 1_000
@@ -151,7 +158,7 @@ async def _asked_order(call: Call) -> Order:
 
 def _order(order: Order) -> Any:
     return {
-        **_acknowledged(order),
+        **acknowledged(order),
         "stopPrice": "0",
         "icebergQty": "0",
         "time": order.created_ms,
@@ -162,13 +169,14 @@ def _order(order: Order) -> Any:
 
 def _status(order: Order) -> str:
     # What the engine takes back by itself has expired; only its owner cancels an order.
-    by_engine = order.time_in_force in (TimeInForce.IOC, TimeInForce.FOK)
+    by_engine = order.order_type is OrderType.MARKET or order.time_in_force in _AT_ONCE
     if order.status is OrderStatus.CANCELLED and by_engine:
         return "EXPIRED"
     return _STATUSES[order.status]
 
 
-def _acknowledged(order: Order) -> dict[str, Any]:
+def acknowledged(order: Order) -> dict[str, Any]:
+    """Return what every answer about an order tells."""
     rests_only = order.time_in_force is TimeInForce.POST_ONLY
     return {
         "symbol": NAMES.name(order.market),
@@ -212,7 +220,7 @@ async def _one_order(call: Call) -> Any:
 
 async def _place(call: Call) -> Any:
     order = await call.world.place(call.account_id, _asked(call))
-    placed = {**_acknowledged(order), "transactTime": order.updated_ms, "fills": []}
+    placed = {**acknowledged(order), "transactTime": order.updated_ms, "fills": []}
     if order.filled:
         fill = {
             "price": plain(average_price(order)),
@@ -233,7 +241,7 @@ def _test_order(call: Call) -> Any:
 async def _cancel(call: Call) -> Any:
     order = await call.world.cancel(call.account_id, (await _asked_order(call)).order_id)
     return {
-        **_acknowledged(order),
+        **acknowledged(order),
         "origClientOrderId": order.client_order_id,
         "transactTime": order.updated_ms,
     }

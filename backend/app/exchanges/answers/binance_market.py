@@ -215,7 +215,7 @@ async def _depth(call: Call) -> Any:
     market = NAMES.market(call.world, call.query.get("symbol"))
     book = await call.world.order_book(market.symbol, whole_in(call.query.get("limit"), 100, 5000))
     return {
-        "lastUpdateId": book.at_ms,
+        "lastUpdateId": book.version or book.at_ms,
         "bids": [[plain(level.price), plain(level.amount)] for level in book.bids],
         "asks": [[plain(level.price), plain(level.amount)] for level in book.asks],
     }

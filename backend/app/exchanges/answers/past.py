@@ -55,8 +55,7 @@ async def fills_of(
     call: Call, market: Market | None, order_id: int | None = None
 ) -> Sequence[Fill]:
     """Return the caller's fills, or those of one order, the oldest first."""
-    fills = await call.world.fills(call.account_id, market.symbol if market else None)
-    return tuple(fill for fill in fills if order_id in (None, fill.order_id))
+    return await call.world.fills(call.account_id, market.symbol if market else None, order_id)
 
 
 def received(side: Side, market: Market) -> str:

@@ -1,0 +1,172 @@
+"""The venue's whole numbers in the doors' words, and back. Exact, or not at all."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Final
+
+from backend.app.errors import (
+    ClientOrderIdTaken,
+    InsufficientFunds,
+    StrongroomError,
+    TooManyOpenOrders,
+)
+from backend.app.exchanges.answers.base import OrderRefused
+from backend.app.exchanges.market_values import (
+    Deposit,
+    Fill,
+    Level,
+    Market,
+    Order,
+    OrderRequest,
+    OrderStatus,
+    OrderType,
+    PublicTrade,
+    Side,
+    TimeInForce,
+)
+from backend.app.models.venue import Fill as FillRow
+from backend.app.models.venue import Trade, VenueTransfer
+from backend.app.repositories.venue_account_repository import PaidOrder
+from backend.app.services.venue.amounts import whole_units
+from backend.app.venue import orders as venue_words
+from backend.app.venue.commands import NewOrder
+from backend.app.venue.instruments import ATOMS_PER_UNIT, Instrument
+
+_MILLISECOND: Final = timedelta(milliseconds=1)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_WAITING: Final = "waiting"
+_MADE_NAME: Final = "~"
+_RULES: Final[Mapping[type[StrongroomError], str]] = {
+    ClientOrderIdTaken: "duplicate_client_order_id",
+    InsufficientFunds: "insufficient_funds",
+    TooManyOpenOrders: "too_many_open_orders",
+}
+
+
+def rule_of(refusal: StrongroomError) -> str:
+    """Return which of the doors' rules one of the venue's refusals comes under."""
+    return _RULES.get(type(refusal), "bad_number")
+
+
+def new_order(account_id: int, instrument: Instrument, asked: OrderRequest) -> NewOrder:
+    """Return an order as the engine takes it; its steps were checked before.
+
+    Raises:
+        OrderRefused: tick_size, step_size or insufficient_funds.
+    """
+    return NewOrder(
+        account_id=account_id,
+        instrument_id=instrument.id,
+        side=venue_words.Side(asked.side.value),
+        price=_whole(asked.price, instrument.ticks_per_unit, "tick_size"),
+        quantity=_whole(asked.amount, instrument.lots_per_unit, "step_size") or 0,
+        client_order_id=asked.client_order_id,
+        type=venue_words.OrderType(asked.order_type.value),
+        time_in_force=venue_words.TimeInForce(asked.time_in_force.value),
+        budget=_budget(instrument, asked.quote_amount),
+    )
+
+
+def order(market: Market, instrument: Instrument, paid: PaidOrder) -> Order:
+    """Return a stored order. One bought for a budget is as large as what it bought."""
+    row = paid.order
+    lots = row.quantity or row.executed_quantity
+    return Order(
+        order_id=row.id,
+        client_order_id=_own_name(row.client_order_id),
+        market=market,
+        side=Side(row.side),
+        order_type=OrderType.MARKET if row.order_type == OrderType.MARKET else OrderType.LIMIT,
+        status=OrderStatus.OPEN if row.status == _WAITING else OrderStatus(row.status),
+        price=None if row.price is None else price(instrument, row.price),
+        amount=amount(instrument, lots),
+        filled=amount(instrument, row.executed_quantity),
+        filled_quote=_cost(instrument, row.executed_value),
+        created_ms=unix_ms(row.created_at),
+        updated_ms=unix_ms(row.updated_at),
+        time_in_force=TimeInForce(row.time_in_force),
+        fee=paid.fee,
+    )
+
+
+def fill(market: Market, instrument: Instrument, row: FillRow) -> Fill:
+    """Return one account's side of a trade."""
+    return Fill(
+        fill_id=row.trade_id,
+        order_id=row.order_id,
+        market=market,
+        side=Side(row.side),
+        price=price(instrument, row.price),
+        amount=amount(instrument, row.quantity),
+        is_maker=row.is_maker,
+        at_ms=unix_ms(row.traded_at),
+        fee=row.fee,
+    )
+
+
+def public_trade(instrument: Instrument, row: Trade) -> PublicTrade:
+    """Return a trade as everybody sees it."""
+    return PublicTrade(
+        trade_id=row.id,
+        price=price(instrument, row.price),
+        amount=amount(instrument, row.quantity),
+        side=Side(row.taker_side),
+        at_ms=unix_ms(row.traded_at),
+    )
+
+
+def deposit(row: VenueTransfer) -> Deposit:
+    """Return what an account was given; less than nothing, where it was taken."""
+    return Deposit(row.number, row.asset, row.amount, unix_ms(row.at))
+
+
+def levels(instrument: Instrument, depth: list[tuple[int, int]]) -> tuple[Level, ...]:
+    """Return one side of a book."""
+    return tuple(Level(price(instrument, at), amount(instrument, lots)) for at, lots in depth)
+
+
+def price(instrument: Instrument, ticks: int) -> Decimal:
+    """Return a price in the quote asset."""
+    return Decimal(ticks) / instrument.ticks_per_unit
+
+
+def amount(instrument: Instrument, lots: int) -> Decimal:
+    """Return a quantity in the base asset."""
+    return Decimal(lots) / instrument.lots_per_unit
+
+
+def unix_ms(at: datetime) -> int:
+    """Return a moment in Unix milliseconds."""
+    return (at - _EPOCH) // _MILLISECOND
+
+
+def _own_name(client_order_id: str | None) -> str:
+    # One that was made on the way to the engine is not the owner's.
+    is_made = client_order_id is None or client_order_id.startswith(_MADE_NAME)
+    return "" if is_made else client_order_id or ""
+
+
+def _cost(instrument: Instrument, value: int) -> Decimal:
+    return Decimal(value) / (instrument.ticks_per_unit * instrument.lots_per_unit)
+
+
+def _whole(number: Decimal | None, per_unit: int, rule: str) -> int | None:
+    if number is None:
+        return None
+    units = whole_units(number, per_unit)
+    if units is None:
+        raise OrderRefused(rule)
+    return units
+
+
+def _budget(instrument: Instrument, spends: Decimal | None) -> int | None:
+    if spends is None:
+        return None
+    numerator, denominator = spends.as_integer_ratio()
+    atoms = numerator * ATOMS_PER_UNIT // denominator
+    dearest = instrument.price_ticks_max * instrument.order_lots_max
+    if atoms > dearest * instrument.tick_lot_atoms:
+        # More than all there is to buy costs, so nobody here has it either.
+        raise OrderRefused("insufficient_funds")
+    return atoms
