@@ -9,8 +9,8 @@ from starlette.types import ASGIApp
 
 from backend.app.database import Database
 from backend.app.sandbox.app import Venue, create_sandbox_app, unix_now_ms
-from backend.app.serving import listening
 from backend.app.services.venue.spot_markets import SPOT_SHARD
+from backend.app.serving import listening
 from backend.tests.support.sandbox import SEED, RunningSandbox
 from backend.tests.support.venue import engine_on, led, running
 
