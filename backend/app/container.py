@@ -50,6 +50,7 @@ from backend.app.services.market.front_service import FrontService
 from backend.app.services.market.price_api_client import PriceApiClient
 from backend.app.services.market.public_markets import PublicMarkets
 from backend.app.services.notification_service import NotificationService
+from backend.app.services.order_service import OrderService
 from backend.app.services.passport_service import PassportService
 from backend.app.services.password_service import PasswordService
 from backend.app.services.profile_service import ProfileService
@@ -62,8 +63,11 @@ from backend.app.services.session_guard import SessionGuard
 from backend.app.services.settlement.settlement_client import SettlementClient
 from backend.app.services.token_service import TokenService
 from backend.app.services.user_service import UserService
+from backend.app.services.venue.desk import VenueDesk
 from backend.app.services.venue.engine import VenueEngine
-from backend.app.services.venue.spot_markets import SPOT_SHARD
+from backend.app.services.venue.spot_markets import SPOT_SHARD, SpotMarkets
+from backend.app.services.venue_market_service import VenueMarketService
+from backend.app.services.wallet_service import WalletService
 from backend.app.workers.anchor_keeper import AnchorKeeper
 from backend.app.workers.api_key_keeper import ApiKeyKeeper
 from backend.app.workers.channel_trimmer import ChannelTrimmer
@@ -144,6 +148,7 @@ class Container:
         }
         self.venue = self.engines[CARD_SHARD]
         self.cards = CardService(self.database, self.venue)
+        self._build_spot(self.engines[SPOT_SHARD])
         self._workers = WorkerRunner(
             (
                 self.request_writer,
@@ -332,6 +337,13 @@ class Container:
         self.credit = CreditContainer(
             self.database, self.clock, payer, settles_later=settlement.async_settlement
         )
+
+    def _build_spot(self, desk: VenueDesk) -> None:
+        markets = SpotMarkets(self.database, self.clock)
+        environment = self.settings.exchange.exchange_mode
+        self.spot_markets = VenueMarketService(self.database, markets, desk)
+        self.orders = OrderService(self.database, markets, desk)
+        self.wallets = WalletService(self.database, markets, desk, environment)
 
     def _watches(self) -> tuple[CredentialWatch, ...]:
         exchange = self.settings.exchange

@@ -31,6 +31,7 @@ from backend.app.routes import (
     merchant_routes,
     notification_routes,
     older_card_routes,
+    order_routes,
     passport_routes,
     pool_routes,
     price_alert_routes,
@@ -41,6 +42,8 @@ from backend.app.routes import (
     rotation_routes,
     settlement_routes,
     user_routes,
+    venue_market_routes,
+    wallet_routes,
     webhook_routes,
     withdrawal_routes,
 )
@@ -73,6 +76,7 @@ _MARKET = (price_routes.router, reference_routes.router, candle_routes.router)
 # Asked in this order for every request: what is asked most stands first.
 _ROUTERS: dict[AppRole, tuple[APIRouter, ...]] = {
     AppRole.API: (
+        order_routes.router,
         credential_routes.router,
         passport_routes.router,
         account_routes.router,
@@ -94,6 +98,8 @@ _ROUTERS: dict[AppRole, tuple[APIRouter, ...]] = {
         key_routes.router,
         price_routes.front_router,
         *_MARKET,
+        venue_market_routes.router,
+        wallet_routes.router,
         card_routes.router,
         live_routes.router,
     ),

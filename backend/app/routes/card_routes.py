@@ -10,6 +10,7 @@ from backend.app.errors import (
     ClientOrderIdTaken,
     EngineElsewhere,
     OrderNotFound,
+    OrderNotOpen,
     OrderOutcomeUnknown,
     OrderRefused,
     Unauthenticated,
@@ -68,6 +69,22 @@ async def list_card_orders(user: Reader, services: ServicesDep) -> list[CardOrde
 async def get_card_order(order_id: RowId, user: Reader, services: ServicesDep) -> CardOrderShown:
     """Return one of your orders."""
     return await services.cards.get_order(user.user_id, order_id)
+
+
+@router.delete(
+    "/orders/{order_id}",
+    responses=refusals(
+        Unauthenticated,
+        OrderNotFound,
+        OrderNotOpen,
+        EngineElsewhere,
+        VenueBusy,
+        OrderOutcomeUnknown,
+    ),
+)
+async def cancel_card_order(order_id: RowId, user: Trader, services: ServicesDep) -> CardOrderShown:
+    """Take one of your open orders back."""
+    return await services.cards.cancel(user.user_id, order_id)
 
 
 @router.get("/{card_id}/trades", dependencies=[Depends(PUBLIC)], responses=refusals(CardUnknown))

@@ -5,9 +5,8 @@ from decimal import Decimal
 from typing import Final
 
 from backend.app.database import Database
-from backend.app.errors import CardUnknown, OrderNotFound, OrderRefused
+from backend.app.errors import CardUnknown, OrderNotFound, OrderRefused, StrongroomError
 from backend.app.models.venue import Instrument, Order
-from backend.app.repositories.venue_ledger import FILLED, OPEN
 from backend.app.repositories.venue_repository import VenueRepository
 from backend.app.schemas.card_schemas import (
     CardBook,
@@ -19,8 +18,8 @@ from backend.app.schemas.card_schemas import (
     CardSide,
     CardTradeShown,
 )
-from backend.app.services.venue.engine import VenueEngine
-from backend.app.venue.commands import NewOrder
+from backend.app.services.venue.desk import Answer, Known, VenueDesk
+from backend.app.venue.commands import CancelOrder, NewOrder
 from backend.app.venue.orders import Side
 
 CARD_SHARD: Final = 0
@@ -33,9 +32,9 @@ _CARDS_AN_ORDER: Final = 1
 class CardService:
     """What a trader may do and see. Traders are accounts: users, or whom a trusted proxy names."""
 
-    def __init__(self, database: Database, engine: VenueEngine) -> None:
+    def __init__(self, database: Database, desk: VenueDesk) -> None:
         self._database = database
-        self._engine = engine
+        self._desk = desk
         # They are part of the installed form of the database: read once.
         self._cards: Mapping[int, Instrument] = {}
 
@@ -70,17 +69,25 @@ class CardService:
             _CARDS_AN_ORDER,
             asked.client_order_id,
         )
-        known = await self._engine.place(order)
-        is_filled = known.executed == known.order.quantity
-        return CardOrderShown(
-            id=known.id,
-            card_id=card.id,
-            side=asked.side,
-            price=_price(card, known.order.price),
-            status=CardOrderStatus(FILLED if is_filled else OPEN),
-            client_order_id=known.order.client_order_id,
-            created_at=known.created_at,
-        )
+        [answer] = await self._desk.carry_out((order,))
+        if isinstance(answer, StrongroomError):
+            raise answer
+        return _placed(card, answer)
+
+    async def cancel(self, account_id: int, order_id: int) -> CardOrderShown:
+        """Take an open order back and return it as it ended.
+
+        Raises:
+            OrderNotFound: absent, or another trader's.
+            OrderNotOpen: it was filled or cancelled before.
+            EngineElsewhere, VenueBusy: nothing was cancelled.
+            OrderOutcomeUnknown: it may have been cancelled, or not.
+        """
+        order = await self.get_order(account_id, order_id)
+        [answer] = await self._desk.carry_out((CancelOrder(account_id, order.card_id, order_id),))
+        if isinstance(answer, StrongroomError):
+            raise answer
+        return await self.get_order(account_id, order_id)
 
     async def list_orders(self, account_id: int) -> list[CardOrderShown]:
         """Return the trader's latest orders, the newest first."""
@@ -132,7 +139,7 @@ class CardService:
             EngineElsewhere, VenueBusy: the book is not at hand.
         """
         card = await self._card(card_id)
-        bids, asks = await self._engine.depth(card_id, BOOK_LEVELS_MAX)
+        bids, asks = await self._desk.depth(card_id, BOOK_LEVELS_MAX)
         return CardBook(card_id=card_id, bids=_levels(card, bids), asks=_levels(card, asks))
 
     async def _all(self) -> Mapping[int, Instrument]:
@@ -190,6 +197,19 @@ def _order(card: Instrument, order: Order) -> CardOrderShown:
         status=CardOrderStatus(order.status),
         client_order_id=order.client_order_id,
         created_at=order.created_at,
+    )
+
+
+def _placed(card: Instrument, answer: Answer) -> CardOrderShown:
+    assert isinstance(answer, Known)  # noqa: S101 - what a new order is answered with
+    return CardOrderShown(
+        id=answer.id,
+        card_id=card.id,
+        side=CardSide(answer.order.side.value),
+        price=_price(card, answer.order.price or 0),
+        status=CardOrderStatus(answer.status.value),
+        client_order_id=answer.order.client_order_id,
+        created_at=answer.created_at,
     )
 
 

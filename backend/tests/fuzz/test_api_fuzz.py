@@ -4,6 +4,7 @@ No answer is a 5xx but a documented 503, every refusal has the one form, and eve
 the documentation says it is. Run by `make fuzz`.
 """
 
+import asyncio
 import secrets
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -25,6 +26,8 @@ from schemathesis.specs.openapi.checks import (
 from backend.app.container import Container
 from backend.app.enums import Role
 from backend.app.main import AppRole, create_app
+from backend.app.schemas.wallet_schemas import TransferRequest
+from backend.app.services.venue.spot_markets import SPOT_SHARD
 from backend.tests.support import credit
 from backend.tests.support.access import CASES, Case, tell_prices
 from backend.tests.support.people import Person
@@ -32,6 +35,7 @@ from backend.tests.support.served_house import ServedHouse, served_house
 from backend.tests.support.settings import settings_for_tests
 
 CASES_PER_OPERATION = 120
+_LEAD_SECONDS_MAX = 60
 _CHECKS = [
     content_type_conformance,
     response_schema_conformance,
@@ -47,12 +51,17 @@ _NEVER_A_YES = {
     "DELETE /api/v1/credentials/{credential_id}/rotation",
     "POST /api/v1/credentials/{credential_id}/rotation/verify",
     "POST /api/v1/credentials/{credential_id}/rotation/restore",
+    # What is there to be cancelled no engine knows.
+    "DELETE /api/v1/orders/{spot_order_id}",
+    "DELETE /api/v1/cards/orders/{order_id}",
     # These people are no merchants, and no exchange has told of its markets.
     "POST /api/v1/withdrawals",
     "GET /api/v1/me/statement",
     "POST /api/v1/admin/approve",
     "GET /api/v1/exchange-info/{symbol}",
 }
+# Who has no money is refused, whatever is asked.
+_FUNDED = {"POST /api/v1/orders", "POST /api/v1/wallets/withdrawals"}
 # What is there without anybody making it, by the parameter that names it.
 _THERE = {"symbol": "BTCUSDT", "code": "BTC", "card_id": 1, "item_id": 1}
 _IN_A_QUERY = {"symbol": "BTCUSDT", "interval": "1m"}
@@ -123,7 +132,9 @@ class Asking:
             _hold(case, answer)
 
         # Somebody of its own for each route: what others have made counts against a limit.
-        self._house.somebody(self._role, anew=True)
+        somebody = self._house.somebody(self._role, anew=True)
+        if self._operation.label in _FUNDED:
+            self._house.run(_fund(self._house.world.services, somebody))
         throw()
         return self._statuses
 
@@ -167,6 +178,13 @@ class Asking:
             case.path_parameters[name] = self._things[name]
         for name in _IN_A_QUERY.keys() & (case.query or {}):
             case.query[name] = _IN_A_QUERY[name]
+
+
+async def _fund(services: Container, somebody: Person) -> None:
+    async with asyncio.timeout(_LEAD_SECONDS_MAX):
+        await services.engines[SPOT_SHARD].led()
+    funds = TransferRequest(asset="USDT", amount="1000000000")  # type: ignore[arg-type]
+    await services.wallets.deposit(somebody.user_id, funds, "fuzz")
 
 
 def _headers(asker: Person) -> dict[str, str]:

@@ -191,24 +191,52 @@ def _new_user() -> dict[str, Any]:
 # The exchange is away in this test; that the question got as far as it is what counts.
 _ASKED_THE_EXCHANGE: Final = frozenset({200, 503})
 _NOTHING_KEPT: Final = frozenset({404})
+# No engine leads in these tests; that the question got as far as it is what counts.
+_NO_ENGINE: Final = frozenset({503})
 
 
 async def _order(world: World, owner: Person) -> int:
-    number = next(_NUMBERS)
+    return await _entered_order(world, owner, "PIKACHU", 2**40 - next(_NUMBERS))
+
+
+async def _spot_order(world: World, owner: Person) -> int:
+    return await _entered_order(world, owner, "BTC/USDT", 2**41 - next(_NUMBERS))
+
+
+async def _named_order(world: World, owner: Person) -> str:
+    return f"matrix-{await _spot_order(world, owner)}"
+
+
+async def _entered_order(world: World, owner: Person, symbol: str, number: int) -> int:
+    # The last numbers of a shard: an engine that runs gives the first ones.
     async with world.services.database.transaction() as session:
         await session.execute(
             text(
                 "INSERT INTO orders (id, account_id, instrument_id, side, price, quantity,"
-                " executed_quantity, status, created_at, updated_at)"
-                " VALUES (:id, :account, 1, 'buy', 250, 1, 0, 'open', now(), now())"
+                " executed_quantity, status, client_order_id, created_at, updated_at)"
+                " SELECT :id, :account, id, 'buy', 250, 1, 0, 'open', :name, now(), now()"
+                " FROM instruments WHERE symbol = :symbol"
             ),
-            {"id": number, "account": owner.user_id},
+            {
+                "id": number,
+                "account": owner.user_id,
+                "symbol": symbol,
+                "name": f"matrix-{number}",
+            },
         )
     return number
 
 
 def _card_order() -> dict[str, Any]:
     return {"card_id": 1, "side": "buy", "price": "2.50"}
+
+
+def _spot_order_asked() -> dict[str, Any]:
+    return {"symbol": "BTC/USDT", "side": "buy", "price": "60000", "quantity": "0.1"}
+
+
+def _funds() -> dict[str, Any]:
+    return {"asset": "USDT", "amount": "1.00"}
 
 
 def _older_order() -> dict[str, Any]:
@@ -226,6 +254,8 @@ OBJECTS: Final[Mapping[str, Objects]] = {
     "dead_id": Objects(_dead, owned=False),
     "key_id": Objects(_api_key, owned=True, missing="missing0"),
     "order_id": Objects(_order, owned=True),
+    "spot_order_id": Objects(_spot_order, owned=True),
+    "client_order_id": Objects(_named_order, owned=True, missing="nobody-placed-it"),
     "card_id": Objects(_nothing, owned=False, missing=5),
     "item_id": Objects(_nothing, owned=False, missing=5),
     "symbol": Objects(_nothing, owned=False, missing="NOPE/NOPE"),
@@ -267,8 +297,14 @@ CASES: Final[Mapping[str, Case]] = {
     "POST /api/v1/admin/pool/topup": Case(lambda: {"amount": "1.00"}),
     "POST /api/v1/admin/pool/drawdown": Case(lambda: {"amount": "1.00"}, frozenset({200, 409})),
     "POST /api/v1/api-keys": Case(lambda: {"name": "bot", "scopes": ["read"]}),
-    # No engine leads in these tests; that the question got as far as it is what counts.
-    "POST /api/v1/cards/orders": Case(_card_order, frozenset({503})),
-    "POST /apis/v1/orders": Case(_older_order, frozenset({503})),
+    "POST /api/v1/cards/orders": Case(_card_order, _NO_ENGINE),
+    "DELETE /api/v1/cards/orders/{order_id}": Case(statuses=_NO_ENGINE),
+    "POST /api/v1/orders": Case(_spot_order_asked, _NO_ENGINE),
+    "POST /api/v1/orders/batch": Case(lambda: {"orders": [_spot_order_asked()]}, _NO_ENGINE),
+    "DELETE /api/v1/orders": Case(statuses=_NO_ENGINE),
+    "DELETE /api/v1/orders/{spot_order_id}": Case(statuses=_NO_ENGINE),
+    "POST /api/v1/wallets/deposits": Case(_funds, _NO_ENGINE, _once),
+    "POST /api/v1/wallets/withdrawals": Case(_funds, _NO_ENGINE, _once),
+    "POST /apis/v1/orders": Case(_older_order, _NO_ENGINE),
     "POST /api/v1/exchange/verify": Case(_key_pair, _ASKED_THE_EXCHANGE),
 }
