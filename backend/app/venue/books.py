@@ -79,12 +79,8 @@ class Books:
                 nothing.
         """
         record = Record(self._next_number, self._next_trade_id)
-        unpaid, outcomes, carried, placed = (
-            self._unpaid,
-            record.outcomes,
-            record.commands,
-            record.placed,
-        )
+        unpaid, outcomes, carried = self._unpaid, record.outcomes, record.commands
+        placed, orders = record.placed, record.orders
         for command in commands:
             if type(command) is NewOrder:
                 account, instrument, side, price, quantity, _, kind, force, stop, stp, budget = (
@@ -112,7 +108,8 @@ class Books:
                     record.next_number = number + 1
                     outcomes.append(_new(Done, (number, ())))
                     carried.append(command)
-                    placed.append((order, command, quantity))
+                    placed.append(order)
+                    orders.append(command)
                     if events:
                         record.tell(instrument, events)
                     continue
@@ -181,7 +178,8 @@ class Books:
         # Here it is decided: from now on, nothing is refused.
         events: list[Event] = []
         placed = market.book.place(place, events)
-        record.placed.append((placed, order, quantity))
+        record.placed.append(placed)
+        record.orders.append(order)
         moves: Moves = {}
         market.lock(placed, quantity, moves)
         market.settle(events, record, moves)

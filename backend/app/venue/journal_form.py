@@ -63,7 +63,7 @@ def read(entry: bytes) -> list[Command]:
         if said["form"] == _LIST:
             return [_command(each) for each in said["commands"]]
         raise JournalUnreadable(f"form {said['form']}")
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise JournalUnreadable(type(error).__name__) from None
 
 

@@ -15,6 +15,7 @@ from backend.app.venue.wallets import Moves
 
 _PPM: Final = 10**6
 _BUY = Side.BUY
+_new = tuple.__new__
 _AVAILABLE, _LOCKED, _FEES = Pocket.AVAILABLE, Pocket.LOCKED, Pocket.FEES
 
 
@@ -28,6 +29,8 @@ class Market:
         self._base = instrument.base_asset or ""
         self._quote = instrument.quote_asset
         self._lot = instrument.lot_atoms
+        # Of the buyer and of the seller, when the buyer takes.
+        self._rates = instrument.taker_fee_ppm, instrument.maker_fee_ppm
         self._tick_lot = instrument.tick_lot_atoms
 
     def lots_for(self, order: NewOrder) -> int:
@@ -68,8 +71,8 @@ class Market:
         if not self.is_funded:
             return
         amount, asset = self._reserve(order, quantity), self.asset_of(order.side)
-        _move(moves, order.account_id, asset, _AVAILABLE, -amount)
-        _move(moves, order.account_id, asset, _LOCKED, amount)
+        _move(moves, (order.account_id, asset, _AVAILABLE), -amount)
+        _move(moves, (order.account_id, asset, _LOCKED), amount)
 
     def settle(self, events: Sequence[Event], record: Record, moves: Moves) -> None:
         """Note what happened in the book; pay for trades, and unlock what was cancelled."""
@@ -79,39 +82,38 @@ class Market:
             return
         for event in events:
             if isinstance(event, Traded):
-                record.fills.append(self._settle_side(event, event.maker, trade_id, moves))
-                record.fills.append(self._settle_side(event, event.taker, trade_id, moves))
+                record.fills += self._settle(event, trade_id, moves)
                 trade_id += 1
             elif isinstance(event, Cancelled):
                 self.lock(event.order, -event.quantity, moves)
 
-    def _settle_side(self, trade: Traded, order: OpenOrder, trade_id: int, moves: Moves) -> Fill:
-        maker, _, price, quantity = trade
-        instrument, account_id, side = self.instrument, order.account_id, order.side
+    def _settle(self, trade: Traded, trade_id: int, moves: Moves) -> tuple[Fill, Fill]:
+        maker, taker, price, quantity = trade
+        buys = taker.side is _BUY
+        buyer, seller = (taker, maker) if buys else (maker, taker)
         bought, value = quantity * self._lot, quantity * price * self._tick_lot
-        rate = instrument.maker_fee_ppm if order is maker else instrument.taker_fee_ppm
-        if side is _BUY:
-            given, gives, received, receives = value, self._quote, bought, self._base
-        else:
-            given, gives, received, receives = bought, self._base, value, self._quote
-        locked = self._reserve(order, quantity)
+        rates = self._rates if buys else self._rates[::-1]
+        buyer_fee, seller_fee = _fee(bought, rates[0]), _fee(value, rates[1])
+        base, quote = self._base, self._quote
         # What a better price than its own spared goes back; a market buy pays from what it has.
-        _move(moves, account_id, gives, _LOCKED, -locked)
-        _move(moves, account_id, gives, _AVAILABLE, locked - given)
-        fee = received * rate // _PPM // FEE_ATOMS * FEE_ATOMS
-        _move(moves, account_id, receives, _AVAILABLE, received - fee)
-        _move(moves, None, receives, _FEES, fee)
-        return Fill(
-            account_id,
-            trade_id,
-            instrument.id,
-            order.order_id,
-            side,
-            order is maker,
-            price,
-            quantity,
-            fee,
+        locked = self._reserve(buyer, quantity)
+        _move(moves, (buyer.account_id, quote, _LOCKED), -locked)
+        _move(moves, (buyer.account_id, quote, _AVAILABLE), locked - value)
+        _move(moves, (buyer.account_id, base, _AVAILABLE), bought - buyer_fee)
+        _move(moves, (seller.account_id, base, _LOCKED), -bought)
+        _move(moves, (seller.account_id, quote, _AVAILABLE), value - seller_fee)
+        _move(moves, (None, base, _FEES), buyer_fee)
+        _move(moves, (None, quote, _FEES), seller_fee)
+        fees = (seller_fee, buyer_fee) if buys else (buyer_fee, seller_fee)
+        return (
+            self._fill(trade, maker, trade_id, fees[0]),
+            self._fill(trade, taker, trade_id, fees[1]),
         )
+
+    def _fill(self, trade: Traded, order: OpenOrder, trade_id: int, fee: int) -> Fill:
+        maker, _, price, quantity = trade
+        whose = order.account_id, trade_id, self.instrument.id, order.order_id, order.side
+        return _new(Fill, (*whose, order is maker, price, quantity, fee))
 
     def _reserve(self, order: OpenOrder, quantity: int) -> int:
         """Return what is locked for so much of an order: of a market buy nothing is."""
@@ -123,6 +125,10 @@ class Market:
         return self.book.offers(order.side, order.price, order.account_id, order.self_trade)
 
 
-def _move(moves: Moves, account_id: int | None, asset: str, pocket: Pocket, amount: int) -> None:
-    key = account_id, asset, pocket
-    moves[key] = moves.get(key, 0) + amount
+def _fee(received: int, ppm: int) -> int:
+    return received * ppm // _PPM // FEE_ATOMS * FEE_ATOMS
+
+
+def _move(moves: Moves, pocket: tuple[int | None, str, Pocket], amount: int) -> None:
+    if amount:
+        moves[pocket] = moves.get(pocket, 0) + amount

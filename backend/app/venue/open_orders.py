@@ -12,7 +12,7 @@ _STALE_PRICES_MAX: Final = 64
 class OpenOrder:
     """An order in a book, or on its way in. While it rests it is linked to its neighbours.
 
-    `value` is the sum of price x quantity of its trades since it came into memory.
+    `traded` and `value` (the sum of price x quantity) are those of the batch under way.
     """
 
     __slots__ = (
@@ -24,6 +24,7 @@ class OpenOrder:
         "order_id",
         "price",
         "side",
+        "traded",
         "value",
     )
 
@@ -35,7 +36,7 @@ class OpenOrder:
         self.side = side
         self.price = price
         self.left = left
-        self.value = 0
+        self.traded = self.value = 0
         self.level: PriceLevel | None = None
         self.before: OpenOrder | None = None
         self.after: OpenOrder | None = None

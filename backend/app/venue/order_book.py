@@ -239,16 +239,18 @@ class OrderBook:
                 level.quantity -= quantity
             else:
                 resting.pop_first(level)
-                self._forget(maker)
                 maker.left = 0
+                self._forget(maker)
             left -= quantity
             value = price * quantity
+            maker.traded += quantity
             maker.value += value
             taker.value += value
             events.append(_new(Traded, (maker, taker, price, quantity)))
             first_price = first_price or price
-        taker.left = left
         if first_price:
+            taker.traded += taker.left - left
+            taker.left = left
             self.last_price = price
             if self._stops.orders:
                 self._trigger_stops(first_price, price, events)

@@ -16,7 +16,7 @@ from backend.app.venue.commands import Command, NewOrder
 from backend.app.venue.events import Event, Traded, Triggered
 from backend.app.venue.open_orders import OpenOrder, StopOrder
 
-_FILLED, _OPEN = OrderStatus.FILLED, OrderStatus.OPEN
+_OPEN = OrderStatus.OPEN
 _new = tuple.__new__
 
 
@@ -28,67 +28,53 @@ class Record:
         self.next_trade_id = next_trade_id
         self.commands: list[Command] = []
         self.outcomes: list[Outcome] = []
-        # New orders, with the quantity each came with.
-        self.placed: list[tuple[OpenOrder, NewOrder, int]] = []
+        self.placed: list[OpenOrder] = []
+        self.orders: list[NewOrder] = []
         self.trades: list[Trade] = []
         self.fills: list[Fill] = []
         self.lines: list[Line] = []
-        # Orders from before, and what they traded: quantity and value.
-        self._touched: dict[int, tuple[OpenOrder, int, int]] = {}
+        # Orders from before that something happened to.
+        self._touched: dict[int, OpenOrder] = {}
         self._cancelled: set[int] = set()
 
     def tell(self, instrument_id: int, events: Sequence[Event]) -> None:
         """Note what happened in a book."""
+        first, trade_id, trades = self.first_number, self.next_trade_id, self.trades
         for event in events:
             if isinstance(event, Traded):
-                maker, taker, price, quantity = event
-                maker_id, taker_id = maker.order_id, taker.order_id
-                self.trades.append(
-                    _new(
-                        Trade,
-                        (
-                            self.next_trade_id,
-                            instrument_id,
-                            maker_id,
-                            taker_id,
-                            taker.side,
-                            price,
-                            quantity,
-                        ),
-                    )
+                maker, order, price, quantity = event
+                ids = maker.order_id, order.order_id
+                trades.append(
+                    _new(Trade, (trade_id, instrument_id, *ids, order.side, price, quantity))
                 )
-                self.next_trade_id += 1
-                if maker_id < self.first_number:
-                    self._touch(maker, quantity, price * quantity)
-                if taker_id < self.first_number:
-                    self._touch(taker, quantity, price * quantity)
-                continue
-            order = event.order
-            if not isinstance(event, Triggered):
-                self._cancelled.add(order.order_id)
-            if order.order_id < self.first_number:
-                self._touch(order, 0, 0)
+                trade_id += 1
+                if ids[0] < first:
+                    self._touched[ids[0]] = maker
+            else:
+                order = event.order
+                if not isinstance(event, Triggered):
+                    self._cancelled.add(order.order_id)
+            if order.order_id < first:
+                self._touched[order.order_id] = order
+        self.next_trade_id = trade_id
 
     def batch(self) -> Batch:
-        """Return the batch as it is to be written."""
-        placed = [
-            _new(
-                PlacedOrder,
-                (
-                    order.order_id,
-                    command,
-                    quantity - order.left,
-                    order.value,
-                    # Most orders: told at once.
-                    _FILLED if not order.left else self._status(order),
-                ),
+        """Return the batch as it is to be written; what comes after it is another one's."""
+        placed = []
+        for order, command in zip(self.placed, self.orders, strict=True):
+            # Most orders: told at once.
+            if order.traded or type(order) is not OpenOrder or self._cancelled:
+                status = self._status(order)
+            else:
+                status = _OPEN
+            placed.append(
+                _new(PlacedOrder, (order.order_id, command, order.traded, order.value, status))
             )
-            for order, command, quantity in self.placed
-        ]
-        changed = {
-            order_id: OrderChange(executed, value, self._status(order))
-            for order_id, (order, executed, value) in self._touched.items()
-        }
+            order.traded = order.value = 0
+        changed = {}
+        for number, order in self._touched.items():
+            changed[number] = OrderChange(order.traded, order.value, self._status(order))
+            order.traded = order.value = 0
         return Batch(
             self.first_number,
             self.commands,
@@ -100,18 +86,12 @@ class Record:
             self.lines,
         )
 
-    def _touch(self, order: OpenOrder, quantity: int, value: int) -> None:
-        touched = self._touched.get(order.order_id)
-        if touched is not None:
-            quantity, value = quantity + touched[1], value + touched[2]
-        self._touched[order.order_id] = order, quantity, value
-
     def _status(self, order: OpenOrder) -> OrderStatus:
         if not order.left:
-            return _FILLED
+            return OrderStatus.FILLED
         if order.order_id in self._cancelled:
             return OrderStatus.CANCELLED
-        if order.value:
+        if order.traded:
             return OrderStatus.PARTIALLY_FILLED
         if isinstance(order, StopOrder) and order.waits:
             return OrderStatus.WAITING

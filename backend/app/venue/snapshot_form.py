@@ -91,7 +91,7 @@ def read(entry: bytes) -> Snapshot:
             [_book(each) for each in said["books"]],
             [Holding(*row) for row in _rows(_WALLETS, said["wallets"])],
         )
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise SnapshotUnreadable(type(error).__name__) from None
 
 

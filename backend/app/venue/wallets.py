@@ -7,7 +7,8 @@ from backend.app.venue.batch import Line, Pocket
 
 Moves = dict[tuple[int | None, str, Pocket], int]
 """What a command does to each pocket of an account, or of the house (None)."""
-_AVAILABLE, _LOCKED = Pocket.AVAILABLE, Pocket.LOCKED
+_AVAILABLE = Pocket.AVAILABLE
+_new = tuple.__new__
 
 
 class Holding(NamedTuple):
@@ -51,7 +52,7 @@ class Wallets:
         for (account_id, asset, pocket), amount in moves.items():
             if not amount:
                 continue
-            lines.append(Line(number, account_id, asset, pocket, amount))
+            lines.append(_new(Line, (number, account_id, asset, pocket, amount)))
             # What the house has is in the ledger; nothing here is decided by it.
             if account_id is not None:
                 held = self._available if pocket is _AVAILABLE else self._locked
