@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from itertools import islice
 from random import Random
 from statistics import quantiles
@@ -28,9 +29,14 @@ from backend.app.database import Database
 from backend.app.logs import configure_logging
 from backend.app.migrations import migrate
 from backend.app.repositories.venue_ledger import VenueLedger
+from backend.app.repositories.venue_reading import instruments
+from backend.app.repositories.venue_wallets import WalletIds
+from backend.app.repositories.venue_writing import MOVEMENTS_FROM, wallet_of
+from backend.app.services.card_service import CARD_SHARD
 from backend.app.services.venue.replay import Replay, replay
-from backend.app.venue.commands import NewOrder
-from backend.app.venue.instruments import Instrument
+from backend.app.services.venue.spot_markets import SPOT_SHARD
+from backend.app.venue.commands import Command, MoveFunds, NewOrder
+from backend.app.venue.instruments import ATOMS_PER_UNIT
 from backend.app.venue.orders import Side
 from bench._support import judged, postgres
 
@@ -41,13 +47,20 @@ _COPY_GOAL = 3.5
 _ONE_BY_ONE_GOAL = 20
 _RESTART_SECONDS_GOAL = 2.0
 
+_FUNDED_GOAL = 5
+
 _ORDER_COLUMNS = (
     *("id", "account_id", "instrument_id", "side", "price", "quantity", "client_order_id"),
-    *("executed_quantity", "status", "created_at", "updated_at"),
+    *("order_type", "time_in_force", "stop_price", "self_trade", "budget"),
+    *("executed_quantity", "executed_value", "status", "created_at", "updated_at"),
 )
 _TRADE_COLUMNS = (
     *("id", "instrument_id", "maker_order_id", "taker_order_id", "taker_side", "price"),
     *("quantity", "traded_at"),
+)
+_FILL_COLUMNS = (
+    *("account_id", "trade_id", "instrument_id", "order_id", "side", "is_maker", "price"),
+    *("quantity", "fee", "traded_at"),
 )
 _BEST = """
 SELECT id, price FROM orders WHERE instrument_id = $1 AND side = $2 AND status = 'open'
@@ -73,6 +86,23 @@ def _orders(count: int) -> list[NewOrder]:
     ]
 
 
+def _deposits() -> list[Command]:
+    """Return enough money for every trader to buy and sell all day."""
+    return [
+        MoveFunds(trader, asset, amount * ATOMS_PER_UNIT, asset)
+        for trader in range(1, TRADERS + 1)
+        for asset, amount in (("BTC", 1_000), ("USDT", 1_000_000))
+    ]
+
+
+def _funded_orders(count: int, pair: int) -> list[NewOrder]:
+    # The cards' prices, as dollars, and one 1,000th of a coin.
+    return [
+        order._replace(instrument_id=pair, price=(order.price or 0) * 100, quantity=100)
+        for order in _orders(count)
+    ]
+
+
 def _driver_url(url: str) -> str:
     return url.replace("postgresql+asyncpg", "postgresql")
 
@@ -80,30 +110,61 @@ def _driver_url(url: str) -> str:
 async def _empty(url: str) -> None:
     connection = await asyncpg.connect(url)
     await connection.execute("ALTER TABLE venue_journal DISABLE TRIGGER USER")
-    await connection.execute("TRUNCATE orders, trades, venue_journal, venue_epochs")
+    await connection.execute("ALTER TABLE ledger_lines DISABLE TRIGGER ledger_lines_only_grow")
+    await connection.execute(
+        "ALTER TABLE ledger_movements DISABLE TRIGGER ledger_movements_only_grow"
+    )
+    await connection.execute(
+        "TRUNCATE orders, trades, venue_journal, venue_epochs, venue_snapshots, fills,"
+        " venue_transfers, ledger_lines, ledger_movements"
+    )
+    await connection.execute("DELETE FROM ledger_accounts WHERE asset <> 'USD'")
     await connection.close()
 
 
-async def _copied(url: str, orders: Sequence[NewOrder]) -> float:
-    market = Replay(
-        Instrument(number, "", "", "USD", 100, *PRICE_TICKS, 1) for number in range(1, CARDS + 1)
-    )
-    market.add(list(orders))
-    at = datetime.now(UTC)
-    order_rows = [(*row, at, at) for row in market.orders()]
-    trade_rows = [(*row, at) for row in market.trades]
+async def _copied(url: str, shard: int, commands: Sequence[Command]) -> float:
+    """Return how long it takes to copy all rows that come of these commands."""
     connection = await asyncpg.connect(url)
+    market = Replay(await instruments(connection, shard), shard)
+    rows = await _rows(connection, market, commands)
     started = time.perf_counter()
     async with connection.transaction():
-        await connection.copy_records_to_table(
-            "orders", records=order_rows, columns=_ORDER_COLUMNS, timeout=None
-        )
-        await connection.copy_records_to_table(
-            "trades", records=trade_rows, columns=_TRADE_COLUMNS, timeout=None
-        )
+        for table, columns, records in rows:
+            await connection.copy_records_to_table(
+                table, records=records, columns=columns, timeout=None
+            )
     seconds = time.perf_counter() - started
     await connection.close()
     return seconds
+
+
+async def _rows(
+    connection: Any, market: Replay, commands: Sequence[Command]
+) -> list[tuple[str, tuple[str, ...], list[tuple[Any, ...]]]]:
+    batch, at = market.add(commands), datetime.now(UTC)
+    orders = [(*row, at, at) for row in market.stands.rows()]
+    trades = [(*row, at) for row in batch.trades]
+    rows = [("orders", _ORDER_COLUMNS, orders), ("trades", _TRADE_COLUMNS, trades)]
+    if batch.lines:
+        wallets = WalletIds()
+        await wallets.open(connection, wallets.missing(batch.lines), at)
+        fills = [(*row[:-1], _amount(row.fee), at) for row in batch.fills]
+        moved = dict.fromkeys(line.number for line in batch.lines)
+        movements = [(MOVEMENTS_FROM + number, "order", number, at) for number in moved]
+        lines = [
+            (MOVEMENTS_FROM + line.number, wallets.ids[wallet_of(line)], _amount(line.amount))
+            for line in batch.lines
+        ]
+        rows += [
+            ("fills", _FILL_COLUMNS, fills),
+            ("ledger_movements", ("id", "kind", "reference_id", "at"), movements),
+            ("ledger_lines", ("movement_id", "account_id", "amount"), lines),
+        ]
+    return rows
+
+
+def _amount(atoms: int) -> Decimal:
+    return Decimal(atoms).scaleb(-12)
 
 
 async def _one_by_one(url: str, orders: Sequence[NewOrder]) -> float:
@@ -128,7 +189,7 @@ async def _one_by_one(url: str, orders: Sequence[NewOrder]) -> float:
 
 
 async def _place_alone(connection: Any, number: int, order: NewOrder) -> None:
-    account, card, side, price, quantity, _ = order
+    account, card, side, price, quantity, *_ = order
     async with connection.transaction():
         # First come, first served: orders of one card wait for each other.
         await connection.execute("SELECT pg_advisory_xact_lock($1)", card)
@@ -149,8 +210,8 @@ async def _place_alone(connection: Any, number: int, order: NewOrder) -> None:
             )
 
 
-async def _restarted(database: Database) -> float:
-    ledger = VenueLedger(database, 0)
+async def _restarted(database: Database, shard: int) -> float:
+    ledger = VenueLedger(database, shard)
     started = time.perf_counter()
     assert await ledger.take_lead(utc_now())
     await ledger.load()
@@ -160,14 +221,13 @@ async def _restarted(database: Database) -> float:
 
 
 async def _measure(url: str, database: Database, count: int) -> None:
-    url = _driver_url(url)
     orders = _orders(count)
     await _empty(url)
-    copy_seconds = await _copied(url, orders)
+    copy_seconds = await _copied(url, CARD_SHARD, orders)
     await _empty(url)
-    seconds, waits_ms = await send(database, orders, _CLIENTS, lambda _: None)
-    restart_seconds = await _restarted(database)
-    found = await replay(database, 0)
+    seconds, waits_ms = await send(database, CARD_SHARD, orders, _CLIENTS, lambda _: None)
+    restart_seconds = await _restarted(database, CARD_SHARD)
+    found = await replay(database, CARD_SHARD)
     assert found.difference is None, found.difference
     await _empty(url)
     few = list(islice(orders, _ONE_BY_ONE_ORDERS))
@@ -185,12 +245,36 @@ async def _measure(url: str, database: Database, count: int) -> None:
     print(f"  restart     {goal}", flush=True)
 
 
+async def _measure_funded(url: str, database: Database, count: int) -> None:
+    connection = await asyncpg.connect(url)
+    pair = await connection.fetchval("SELECT id FROM instruments WHERE symbol = 'BTC/USDT'")
+    await connection.close()
+    deposits, orders = _deposits(), _funded_orders(count, pair)
+    await _empty(url)
+    copy_seconds = await _copied(url, SPOT_SHARD, [*deposits, *orders])
+    await _empty(url)
+    seconds, waits_ms = await send(
+        database, SPOT_SHARD, orders, _CLIENTS, lambda _: None, first=deposits
+    )
+    found = await replay(database, SPOT_SHARD)
+    assert found.difference is None, found.difference
+    cuts = quantiles(waits_ms, n=100)
+    print(f"{count:,} funded orders, {found.trades:,} trades, {found.batches} batches")
+    print(f"  copy        {count / copy_seconds:>10,.0f}/s")
+    print(
+        f"  engine      {count / seconds:>10,.0f}/s  p50 {cuts[49]:.0f} ms  p99 {cuts[98]:.0f} ms"
+        f"  {judged(seconds / copy_seconds, _FUNDED_GOAL, at_least=False)}",
+        flush=True,
+    )
+
+
 async def _main(url: str, count: int) -> None:
     configure_logging(ServerSettings(log_level="WARNING", _env_file=None))
     await asyncio.to_thread(migrate, url)
     database = Database(url, DatabaseSettings(_env_file=None))
     for size in (count // 10, count):
-        await _measure(url, database, size)
+        await _measure(_driver_url(url), database, size)
+        await _measure_funded(_driver_url(url), database, size)
     await database.close()
 
 

@@ -21,10 +21,10 @@ from backend.app.logs import configure_logging
 from backend.app.migrations import migrate
 from backend.app.repositories.venue_ledger import VenueLedger
 from backend.app.services.card_service import CARD_SHARD
-from backend.app.services.venue.engine import VenueEngine
+from backend.app.services.venue.engine import BATCH_ORDERS_MAX, VenueEngine
 from backend.app.services.venue.replay import Replayed
 from backend.app.services.venue.replay import replay as replay_shard
-from backend.app.venue.commands import NewOrder
+from backend.app.venue.commands import Command, NewOrder
 
 _LEAD_SECONDS_MAX: Final = 60.0
 _HUNDRED: Final = 100
@@ -77,7 +77,11 @@ async def bench(file: Path, clients: int) -> int:
                 with passing_progress() as bar:
                     task = bar.add_task("orders", total=len(orders))
                     seconds, waits_ms = await send(
-                        database, orders, clients, lambda done: bar.advance(task, done)
+                        database,
+                        CARD_SHARD,
+                        orders,
+                        clients,
+                        lambda done: bar.advance(task, done),
                     )
                 found = await replay_shard(database, CARD_SHARD)
             finally:
@@ -95,16 +99,25 @@ async def bench(file: Path, clients: int) -> int:
 
 
 async def send(
-    database: Database, orders: Sequence[NewOrder], clients: int, told: Callable[[int], None]
+    database: Database,
+    shard: int,
+    orders: Sequence[NewOrder],
+    clients: int,
+    told: Callable[[int], None],
+    *,
+    first: Sequence[Command] = (),
 ) -> tuple[float, list[float]]:
     """Send orders one at a time by each of many clients; return the seconds, and each wait in ms.
 
-    They arrive in the order in which they are given, whatever their number.
+    They arrive in the order in which they are given, whatever their number. What is to be done
+    `first` is not measured.
     """
-    engine = VenueEngine(VenueLedger(database, CARD_SHARD), utc_now)
+    engine = VenueEngine(VenueLedger(database, shard), utc_now)
     leading = asyncio.create_task(engine.tick())
     async with asyncio.timeout(_LEAD_SECONDS_MAX):
         await engine.led()
+    for start in range(0, len(first), BATCH_ORDERS_MAX):
+        await engine.carry_out(first[start : start + BATCH_ORDERS_MAX])
     rest, waits_ms = iter(orders), []
 
     async def client() -> None:

@@ -234,7 +234,7 @@ class VenueEngine:
 
     async def _decide(self, books: Books, flying: Flight | None) -> Flight:
         """Decide what waits, on top of what is being written."""
-        group, commands = self._gather()
+        group, commands = self._gather(is_alone=flying is None)
         flight = Flight([each.answered for each in group], [len(each.commands) for each in group])
         try:
             names = [name for each in commands if (name := name_of(each)) is not None]
@@ -259,11 +259,15 @@ class VenueEngine:
         flight.launch(self._ledger, COMMIT_SECONDS_MAX, self._news.set)
         return flight
 
-    def _gather(self) -> tuple[list[_Waiting], list[Command]]:
+    def _gather(self, *, is_alone: bool) -> tuple[list[_Waiting], list[Command]]:
+        room = BATCH_ORDERS_MAX
+        if is_alone and self._orders_waiting >= 2 * AHEAD_ORDERS_MIN:
+            # The other half is decided while this one is written, and so on from here.
+            room = min(room, self._orders_waiting // 2)
         group: list[_Waiting] = []
         commands: list[Command] = []
         while self._waiting and (
-            not group or len(commands) + len(self._waiting[0].commands) <= BATCH_ORDERS_MAX
+            not group or len(commands) + len(self._waiting[0].commands) <= room
         ):
             taken = self._waiting.popleft()
             commands += taken.commands
