@@ -23,9 +23,10 @@ from backend.app.logs import configure_logging
 from backend.app.main import AnyContainer, AppRole, create_app
 from backend.app.migrations import migrate
 from backend.app.prices_container import PricesContainer
-from backend.app.sandbox.app import create_sandbox_app
+from backend.app.sandbox.app import Venue, create_sandbox_app
 from backend.app.services.password_service import new_password
 from backend.app.services.user_service import FIRST_ADMINISTRATOR
+from backend.app.services.venue.spot_markets import SPOT_SHARD
 from backend.app.serving import Served, listening, serve
 from backend.app.settlement_container import SettlementContainer
 
@@ -57,12 +58,11 @@ async def run_everything(greet: Greeting) -> int:
         api = stack.enter_context(_port(settings, AppRole.API))
         prices = stack.enter_context(_port(settings, AppRole.PRICES))
         settlement = stack.enter_context(_port(settings, AppRole.SETTLEMENT))
-        served = []
         settings = _with_settlement_at(_with_anchors_in(settings, home), settlement)
+        sandbox: socket.socket | None = None
         if settings.exchange.exchange_mode is Environment.SANDBOX:
             sandbox = stack.enter_context(_port(settings, AppRole.SANDBOX))
             settings = _with_sandbox_at(settings, sandbox)
-            served.append(Served(AppRole.SANDBOX, _sandbox_app(settings), sandbox))
         url = await stack.enter_async_context(_database(settings, home))
         await asyncio.to_thread(migrate, direct_url(settings) or url)
         container = Container(settings, url, keeps_market=True)
@@ -70,12 +70,16 @@ async def run_everything(greet: Greeting) -> int:
         settling = SettlementContainer(settings, url)
         await stack.enter_async_context(_running(settling))
         password = await _first_password(container)
-        served[:0] = [
+        served = [
             Served(role, create_app(role, container), listener)
             for role, listener in ((AppRole.API, api), (AppRole.PRICES, prices))
         ]
         settlement_app = create_app(AppRole.SETTLEMENT, settling)
-        served.insert(2, Served(AppRole.SETTLEMENT, settlement_app, settlement))
+        served.append(Served(AppRole.SETTLEMENT, settlement_app, settlement))
+        if sandbox is not None:
+            # Its exchanges trade on the venue of this very process.
+            venue = Venue(container.engines[SPOT_SHARD], container.database)
+            served.append(Served(AppRole.SANDBOX, _sandbox_app(settings, venue), sandbox))
         await serve(
             served,
             settings.server,
@@ -227,14 +231,14 @@ def _with_anchors_in(settings: Settings, home: Path) -> Settings:
     return replace(settings, audit=AuditSettings(_env_file=None, audit_anchor_file=file))
 
 
-def _sandbox_app(settings: Settings) -> ASGIApp:
+def _sandbox_app(settings: Settings, venue: Venue | None = None) -> ASGIApp:
     seed = settings.exchange.sandbox_seed
     if seed is None:
         raise ConfigurationError(
             "SANDBOX_SEED is not set: the sandbox makes its accounts' keys from it. "
             "Make one with: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
         )
-    return create_sandbox_app(seed.get_secret_value())
+    return create_sandbox_app(seed.get_secret_value(), venue=venue)
 
 
 def _nothing() -> None:
