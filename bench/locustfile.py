@@ -42,7 +42,8 @@ class Booked:
     def note(self, status: int, body: bytes) -> bool:
         """Note one outcome; say whether it is one that may be."""
         told = json.loads(body)
-        if status == 201:
+        # 202: booked, and still being paid out when the answer was due.
+        if status in {201, 202}:
             self.count += 1
             self.amount += Decimal(told["amount"])
             return True
