@@ -63,7 +63,6 @@ from backend.app.services.session_guard import SessionGuard
 from backend.app.services.settlement.settlement_client import SettlementClient
 from backend.app.services.token_service import TokenService
 from backend.app.services.user_service import UserService
-from backend.app.services.venue.desk import VenueDesk
 from backend.app.services.venue.engine import VenueEngine
 from backend.app.services.venue.spot_markets import SPOT_SHARD, SpotMarkets
 from backend.app.services.venue_market_service import VenueMarketService
@@ -142,13 +141,7 @@ class Container:
             now=clock,
         )
         self._build_front()
-        self.engines = {
-            shard: VenueEngine(VenueLedger(self.database, shard), clock)
-            for shard in (CARD_SHARD, SPOT_SHARD)
-        }
-        self.venue = self.engines[CARD_SHARD]
-        self.cards = CardService(self.database, self.venue)
-        self._build_spot(self.engines[SPOT_SHARD])
+        self._build_venue()
         self._workers = WorkerRunner(
             (
                 self.request_writer,
@@ -338,12 +331,18 @@ class Container:
             self.database, self.clock, payer, settles_later=settlement.async_settlement
         )
 
-    def _build_spot(self, desk: VenueDesk) -> None:
-        markets = SpotMarkets(self.database, self.clock)
+    def _build_venue(self) -> None:
+        self.engines = {
+            shard: VenueEngine(VenueLedger(self.database, shard), self.clock)
+            for shard in (CARD_SHARD, SPOT_SHARD)
+        }
+        self.venue = self.engines[CARD_SHARD]
+        self.cards = CardService(self.database, self.venue)
+        spot, markets = self.engines[SPOT_SHARD], SpotMarkets(self.database, self.clock)
         environment = self.settings.exchange.exchange_mode
-        self.spot_markets = VenueMarketService(self.database, markets, desk)
-        self.orders = OrderService(self.database, markets, desk)
-        self.wallets = WalletService(self.database, markets, desk, environment)
+        self.spot_markets = VenueMarketService(self.database, markets, spot)
+        self.orders = OrderService(self.database, markets, spot)
+        self.wallets = WalletService(self.database, markets, spot, environment)
 
     def _watches(self) -> tuple[CredentialWatch, ...]:
         exchange = self.settings.exchange

@@ -7,11 +7,10 @@ from sqlalchemy import ColumnElement, and_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from backend.app.models.venue import Fill, Instrument, Order, Trade
+from backend.app.repositories.venue_reading import first_number
 from backend.app.venue.batch import OrderStatus
 
 OPEN_STATUSES: Final = (OrderStatus.WAITING, OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED)
-# An order's id is its command's number, and every shard has numbers of its own.
-_NUMBERS_A_SHARD: Final = 2**40
 
 
 class VenueRepository:
@@ -102,7 +101,6 @@ class VenueRepository:
 
 
 def _on(account_id: int, shard: int) -> ColumnElement[bool]:
-    first = shard * _NUMBERS_A_SHARD
-    return and_(
-        Order.account_id == account_id, Order.id.between(first, first + _NUMBERS_A_SHARD - 1)
-    )
+    # An order's id is its command's number, and every shard has numbers of its own.
+    first, beyond = first_number(shard), first_number(shard + 1)
+    return and_(Order.account_id == account_id, Order.id >= first, Order.id < beyond)
