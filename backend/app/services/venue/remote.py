@@ -1,0 +1,82 @@
+"""A shard that another process leads, asked through Redis."""
+
+import secrets
+from collections.abc import Sequence
+from typing import Final
+
+from backend.app.errors import EngineElsewhere, OrderOutcomeUnknown
+from backend.app.services.venue.correspondence import VenueCorrespondence
+from backend.app.services.venue.desk import Answer, Depth
+from backend.app.services.venue.wire import (
+    Book,
+    LetterUnreadable,
+    book_ask,
+    commands_ask,
+    read_answers,
+)
+from backend.app.venue.commands import Command, MoveFunds, NewOrder
+
+MADE_NAME: Final = "~"
+"""How the name of an order begins whose owner gave it none. No owner may begin one so."""
+_NAME_BYTES: Final = 16
+_RETRY_AFTER_SECONDS: Final = 1
+
+
+class RemoteVenue:
+    """A `VenueDesk` that sends what it is asked to the process that leads the shard."""
+
+    def __init__(self, shard: int, correspondence: VenueCorrespondence) -> None:
+        self._shard = shard
+        self._correspondence = correspondence
+
+    async def carry_out(self, commands: Sequence[Command]) -> list[Answer]:
+        """Carry out commands one after the other; return what became of each once it is committed.
+
+        An order without a name gets one, so that it is placed once however often it arrives.
+
+        Raises:
+            EngineElsewhere, VenueBusy: nothing was carried out.
+            OrderOutcomeUnknown: all of it may have been carried out, or nothing.
+            PayloadTooLarge: more commands than go into a letter.
+        """
+        named = [_named(each) for each in commands]
+        reply = await self._correspondence.ask(
+            self._shard,
+            lambda number, until: commands_ask(number, until, self._shard, named),
+            is_repeatable=not has_unnamed(named),
+        )
+        try:
+            return read_answers(named, reply)
+        except LetterUnreadable:
+            raise OrderOutcomeUnknown(retry_after_seconds=_RETRY_AFTER_SECONDS) from None
+
+    async def depth(self, instrument_id: int, levels_max: int) -> Depth:
+        """Return the committed book of an instrument.
+
+        Raises:
+            EngineElsewhere, VenueBusy: the book is not at hand.
+        """
+        book = Book(instrument_id, levels_max)
+        try:
+            reply = await self._correspondence.ask(
+                self._shard,
+                lambda number, until: book_ask(number, until, self._shard, book),
+                is_repeatable=True,
+            )
+        except OrderOutcomeUnknown:
+            # There is no outcome of looking.
+            raise EngineElsewhere(retry_after_seconds=_RETRY_AFTER_SECONDS) from None
+        if reply.book is None:
+            raise EngineElsewhere(retry_after_seconds=_RETRY_AFTER_SECONDS)
+        return reply.book
+
+
+def has_unnamed(commands: Sequence[Command]) -> bool:
+    """Tell whether to carry these out a second time could do more than the first did."""
+    return any(not isinstance(each, NewOrder | MoveFunds) for each in commands)
+
+
+def _named(command: Command) -> Command:
+    if isinstance(command, NewOrder) and command.client_order_id is None:
+        return command._replace(client_order_id=MADE_NAME + secrets.token_urlsafe(_NAME_BYTES))
+    return command
