@@ -16,7 +16,7 @@ from backend.app.venue.commands import Command, NewOrder
 from backend.app.venue.events import Event, Traded, Triggered
 from backend.app.venue.open_orders import OpenOrder, StopOrder
 
-_OPEN = OrderStatus.OPEN
+_OPEN, _FILLED = OrderStatus.OPEN, OrderStatus.FILLED
 _new = tuple.__new__
 
 
@@ -39,37 +39,37 @@ class Record:
 
     def tell(self, instrument_id: int, events: Sequence[Event]) -> None:
         """Note what happened in a book."""
-        first, trade_id, trades = self.first_number, self.next_trade_id, self.trades
+        first, trade_id = self.first_number, self.next_trade_id
         for event in events:
             if isinstance(event, Traded):
                 maker, order, price, quantity = event
-                ids = maker.order_id, order.order_id
-                trades.append(
-                    _new(Trade, (trade_id, instrument_id, *ids, order.side, price, quantity))
-                )
+                maker_id, order_id = maker.order_id, order.order_id
+                said = trade_id, instrument_id, maker_id, order_id, order.side, price, quantity
+                self.trades.append(_new(Trade, said))
                 trade_id += 1
-                if ids[0] < first:
-                    self._touched[ids[0]] = maker
+                if maker_id < first:
+                    self._touched[maker_id] = maker
             else:
                 order = event.order
+                order_id = order.order_id
                 if not isinstance(event, Triggered):
-                    self._cancelled.add(order.order_id)
-            if order.order_id < first:
-                self._touched[order.order_id] = order
+                    self._cancelled.add(order_id)
+            if order_id < first:
+                self._touched[order_id] = order
         self.next_trade_id = trade_id
 
     def batch(self) -> Batch:
         """Return the batch as it is to be written; what comes after it is another one's."""
-        placed = []
+        placed: list[PlacedOrder] = []
+        is_simple = not self._cancelled
         for order, command in zip(self.placed, self.orders, strict=True):
+            traded, status = order.traded, _OPEN
             # Most orders: told at once.
-            if order.traded or type(order) is not OpenOrder or self._cancelled:
-                status = self._status(order)
-            else:
-                status = _OPEN
-            placed.append(
-                _new(PlacedOrder, (order.order_id, command, order.traded, order.value, status))
-            )
+            if is_simple and not traded and type(order) is OpenOrder:
+                placed.append(_new(PlacedOrder, (order.order_id, command, 0, 0, status)))
+                continue
+            status = self._status(order) if order.left else _FILLED
+            placed.append(_new(PlacedOrder, (order.order_id, command, traded, order.value, status)))
             order.traded = order.value = 0
         changed = {}
         for number, order in self._touched.items():
@@ -88,7 +88,7 @@ class Record:
 
     def _status(self, order: OpenOrder) -> OrderStatus:
         if not order.left:
-            return OrderStatus.FILLED
+            return _FILLED
         if order.order_id in self._cancelled:
             return OrderStatus.CANCELLED
         if order.traded:
