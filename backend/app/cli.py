@@ -39,6 +39,7 @@ class ServedRole(StrEnum):
     SANDBOX = "sandbox"
     PRICES = "prices"
     SETTLEMENT = "settlement"
+    ENGINE = "engine"
 
 
 @app.command()

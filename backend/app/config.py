@@ -173,9 +173,10 @@ class SettlementSettings(_Group):
 
 
 class VenueSettings(_Group):
-    """The venue: who may name its traders."""
+    """The venue: who may name its traders, and where its engines are."""
 
     card_identity_header: str | None = Field(default=None, pattern=r"^[A-Za-z0-9-]{1,64}$")
+    venue_engine_in_api: bool = True
 
 
 class RateLimitSettings(_Group):
@@ -207,6 +208,7 @@ class ServerSettings(_Group):
     sandbox_port: int = Field(default=8200, ge=0, le=65535)
     prices_port: int = Field(default=8100, ge=0, le=65535)
     settlement_port: int = Field(default=9000, ge=0, le=65535)
+    engine_port: int = Field(default=8300, ge=0, le=65535)
     cors_origins: Annotated[list[str], NoDecode] = Field(default_factory=list)
     docs_enabled: bool = True
     body_limit_bytes: int = Field(default=65536, ge=1024, le=1048576)

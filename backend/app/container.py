@@ -1,6 +1,5 @@
 """The composition root: everything is built here, once, and handed what it uses."""
 
-import asyncio
 import hmac
 from datetime import timedelta
 from typing import Final
@@ -16,7 +15,6 @@ from backend.app.exchanges.connector import Connector, ConnectorSettings
 from backend.app.market_container import MarketContainer
 from backend.app.notice_container import NoticeContainer
 from backend.app.repositories.audit_appender import AuditAppender
-from backend.app.repositories.venue_ledger import VenueLedger
 from backend.app.services.account_service import AccountService
 from backend.app.services.address_limit import AddressLimit
 from backend.app.services.anchor_file import AnchorFile
@@ -63,10 +61,10 @@ from backend.app.services.session_guard import SessionGuard
 from backend.app.services.settlement.settlement_client import SettlementClient
 from backend.app.services.token_service import TokenService
 from backend.app.services.user_service import UserService
-from backend.app.services.venue.engine import VenueEngine
 from backend.app.services.venue.spot_markets import SPOT_SHARD, SpotMarkets
 from backend.app.services.venue_market_service import VenueMarketService
 from backend.app.services.wallet_service import WalletService
+from backend.app.venue_container import VenueContainer
 from backend.app.workers.anchor_keeper import AnchorKeeper
 from backend.app.workers.api_key_keeper import ApiKeyKeeper
 from backend.app.workers.channel_trimmer import ChannelTrimmer
@@ -86,7 +84,8 @@ _CACHE_MARK: Final = b"strongroom/cache-mark/1"
 class Container:
     """The services of one process. Build it, `start` it, `stop` it.
 
-    Market data it reads; it fetches it too only if it `keeps_market`, as `up` does.
+    Market data it reads; it fetches it too only if it `keeps_market`, as `up` does, which also has
+    engines of the venue whatever is set: it is every role.
 
     Raises:
         ConfigurationError: a secret it cannot do without is missing or damaged.
@@ -141,7 +140,7 @@ class Container:
             now=clock,
         )
         self._build_front()
-        self._build_venue()
+        self._build_venue(is_every_role=keeps_market)
         self._workers = WorkerRunner(
             (
                 self.request_writer,
@@ -155,7 +154,7 @@ class Container:
                 LiveWatch(self.sockets),
                 ChannelTrimmer(self.database, clock),
                 *self.credit.workers(),
-                *self.engines.values(),
+                *self.venue.workers(),
                 *self._watches(),
                 *self.notices.workers(),
                 *(self.market.workers() if keeps_market else ()),
@@ -184,6 +183,7 @@ class Container:
         await self.credit.start()
         await self._cache.start()
         self.live.start()
+        self.venue.start()
 
     def drain(self) -> None:
         """Take nothing on any more, and send those who listen elsewhere."""
@@ -194,8 +194,9 @@ class Container:
         """Finish what is under way, then let go of everything."""
         self.drain()
         # Requests have ended by now; what they placed is committed before anything goes.
-        await asyncio.gather(*(engine.stop() for engine in self.engines.values()))
+        await self.venue.finish()
         await self._workers.stop()
+        await self.venue.stop()
         await self.live.stop()
         await self._key_check.leave()
         await self._connector.close()
@@ -331,14 +332,16 @@ class Container:
             self.database, self.clock, payer, settles_later=settlement.async_settlement
         )
 
-    def _build_venue(self) -> None:
-        self.engines = {
-            shard: VenueEngine(VenueLedger(self.database, shard), self.clock)
-            for shard in (CARD_SHARD, SPOT_SHARD)
-        }
-        self.venue = self.engines[CARD_SHARD]
-        self.cards = CardService(self.database, self.venue)
-        spot, markets = self.engines[SPOT_SHARD], SpotMarkets(self.database, self.clock)
+    def _build_venue(self, *, is_every_role: bool) -> None:
+        self.venue = VenueContainer(
+            self.settings,
+            database=self.database,
+            clock=self.clock,
+            has_engines=is_every_role or self.settings.venue.venue_engine_in_api,
+        )
+        self.engines = self.venue.engines
+        self.cards = CardService(self.database, self.venue.desk(CARD_SHARD))
+        spot, markets = self.venue.desk(SPOT_SHARD), SpotMarkets(self.database, self.clock)
         environment = self.settings.exchange.exchange_mode
         self.spot_markets = VenueMarketService(self.database, markets, spot)
         self.orders = OrderService(self.database, markets, spot)

@@ -12,6 +12,7 @@ _ABOUT: Final = {
     AppRole.API: "the vault; try it at /docs",
     AppRole.PRICES: "prices with their age; try them at /docs",
     AppRole.SETTLEMENT: "pays withdrawals out; answers the api alone",
+    AppRole.ENGINE: "leads the venue, or stands by; asked through Redis",
     AppRole.SANDBOX: "eight exchanges on this machine; their keys at /control/accounts",
 }
 

@@ -16,6 +16,7 @@ from backend.app.config import AuditSettings, Settings, home_directory
 from backend.app.container import Container
 from backend.app.embedded.attachment import attached_url
 from backend.app.embedded.supervisor import EmbeddedPostgres
+from backend.app.engine_container import EngineContainer
 from backend.app.enums import Environment
 from backend.app.errors import ConfigurationError
 from backend.app.first_start import ensure_secrets
@@ -42,6 +43,7 @@ _ROOTS: Final[Mapping[AppRole, Callable[[Settings, str], AnyContainer]]] = {
     AppRole.API: Container,
     AppRole.PRICES: PricesContainer,
     AppRole.SETTLEMENT: SettlementContainer,
+    AppRole.ENGINE: EngineContainer,
 }
 
 
@@ -77,8 +79,8 @@ async def run_everything(greet: Greeting) -> int:
         settlement_app = create_app(AppRole.SETTLEMENT, settling)
         served.append(Served(AppRole.SETTLEMENT, settlement_app, settlement))
         if sandbox is not None:
-            # Its exchanges trade on the venue of this very process.
-            venue = Venue(container.engines[SPOT_SHARD], container.database)
+            # Its exchanges trade on the same venue as everybody.
+            venue = Venue(container.venue.desk(SPOT_SHARD), container.database)
             served.append(Served(AppRole.SANDBOX, _sandbox_app(settings, venue), sandbox))
         await serve(
             served,
@@ -207,6 +209,7 @@ def _port(settings: Settings, role: AppRole) -> AbstractContextManager[socket.so
         AppRole.SANDBOX: (settings.server.sandbox_port, "SANDBOX_PORT"),
         AppRole.PRICES: (settings.server.prices_port, "PRICES_PORT"),
         AppRole.SETTLEMENT: (settings.server.settlement_port, "SETTLEMENT_PORT"),
+        AppRole.ENGINE: (settings.server.engine_port, "ENGINE_PORT"),
     }
     return listening(settings.server.bind_host, *ports[role])
 

@@ -9,6 +9,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute
 
 from backend.app.container import Container
+from backend.app.engine_container import EngineContainer
 from backend.app.enums import Environment
 from backend.app.middleware.body_limit import BodyLimit
 from backend.app.middleware.request_context import RequestContext
@@ -53,7 +54,7 @@ from backend.app.routes.problems import install_problem_handlers
 from backend.app.sandbox.settlement_faults import SettlementFaultDeck, SettlementFaults
 from backend.app.settlement_container import SettlementContainer
 
-AnyContainer = Container | PricesContainer | SettlementContainer
+AnyContainer = Container | PricesContainer | SettlementContainer | EngineContainer
 
 
 class AppRole(StrEnum):
@@ -63,13 +64,15 @@ class AppRole(StrEnum):
     SANDBOX = "sandbox"
     PRICES = "prices"
     SETTLEMENT = "settlement"
+    ENGINE = "engine"
 
 
-_PREFIX = {AppRole.API: "/api/v1", AppRole.PRICES: "", AppRole.SETTLEMENT: ""}
+_PREFIX = {AppRole.API: "/api/v1", AppRole.PRICES: "", AppRole.SETTLEMENT: "", AppRole.ENGINE: ""}
 _SUMMARY = {
     AppRole.API: "Exchange keys: sealed, verified, never shown again.",
     AppRole.PRICES: "Prices as exchanges told them, with their age; never made up.",
     AppRole.SETTLEMENT: "Pays withdrawals out, each once; answers the core alone.",
+    AppRole.ENGINE: "Leads the venue, or stands by; says no more than whether it is well.",
 }
 # What everybody may know of the markets, from either role.
 _MARKET = (price_routes.router, reference_routes.router, candle_routes.router)
@@ -105,6 +108,8 @@ _ROUTERS: dict[AppRole, tuple[APIRouter, ...]] = {
     ),
     AppRole.PRICES: (price_routes.internal_router, *_MARKET),
     AppRole.SETTLEMENT: (settlement_routes.router,),
+    # Orders reach it through Redis.
+    AppRole.ENGINE: (),
 }
 
 # Served under paths of their own.
@@ -112,6 +117,7 @@ _UNPREFIXED: dict[AppRole, tuple[APIRouter, ...]] = {
     AppRole.API: (older_card_routes.router,),
     AppRole.PRICES: (),
     AppRole.SETTLEMENT: (),
+    AppRole.ENGINE: (),
 }
 
 # Answered without FastAPI's detour (bench/credentials_list.py, bench/prices.py).
@@ -119,6 +125,7 @@ _HOT: dict[AppRole, tuple[Endpoint, ...]] = {
     AppRole.API: (credential_routes.list_credentials, price_routes.list_prices),
     AppRole.PRICES: (price_routes.list_prices,),
     AppRole.SETTLEMENT: (),
+    AppRole.ENGINE: (),
 }
 
 
@@ -129,6 +136,7 @@ def create_app(role: AppRole, container: AnyContainer) -> FastAPI:
         ConfigurationError: a route declares no policy, or two.
     """
     settings = container.settings.server
+    has_docs = settings.docs_enabled and bool(_ROUTERS[role])
     is_rehearsal = container.settings.exchange.exchange_mode is Environment.SANDBOX
     app = FastAPI(
         title="Strongroom",
@@ -137,13 +145,13 @@ def create_app(role: AppRole, container: AnyContainer) -> FastAPI:
         # Our own page: FastAPI's loads its scripts from a foreign host.
         docs_url=None,
         redoc_url=None,
-        openapi_url="/openapi.json" if settings.docs_enabled else None,
+        openapi_url="/openapi.json" if has_docs else None,
         # It would record the texts of exceptions, and asks on every request whether it may.
         telemetry={"tracing": False, "metrics": False, "logs": False},
         routes=list(_routes(role)),
     )
     app.state.container = container
-    if settings.docs_enabled:
+    if has_docs:
         app.include_router(docs_routes.router)
     install_problem_handlers(app, container.clock)
     # Added last, met first.

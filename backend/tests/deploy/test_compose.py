@@ -35,6 +35,7 @@ NOT_FOR_THE_BACKEND = {
     "SANDBOX_SEED",
     "PRICES_PORT",
     "SETTLEMENT_PORT",
+    "ENGINE_PORT",
 }
 # The price role reads these groups and must not be able to read any other's secret.
 FOR_PRICES = (DatabaseSettings, MarketSettings, RateLimitSettings, ServerSettings)
@@ -131,7 +132,7 @@ def test_the_price_api_gets_its_settings_and_no_key_of_the_vault() -> None:
     settings = {name.upper() for group in FOR_PRICES for name in group.model_fields}
     passed = compose()["services"]["prices"]["environment"].keys()
 
-    own = settings - {"API_PORT", "SANDBOX_PORT", "PRICES_PORT", "SETTLEMENT_PORT", "PRICE_API_URL"}
+    own = {name for name in settings if not name.endswith("_PORT")} - {"PRICE_API_URL"}
     assert passed - NOT_SETTINGS == own | {"ROLE", "REDIS_URL", "EXCHANGE_MODE", "SANDBOX_URL"}
 
 
@@ -143,6 +144,22 @@ def test_the_settlement_gets_its_token_and_no_key_of_the_vault() -> None:
 
     own = {name for name in settings if not name.endswith("_PORT")}
     assert passed - NOT_SETTINGS == own | {"ROLE", "SETTLEMENT_TOKEN", "EXCHANGE_MODE"}
+
+
+def test_engines_of_their_own_get_no_key_of_the_vault_and_the_api_then_has_none() -> None:
+    scaled = compose("docker-compose.scale.yml")["services"]
+    given = scaled["engine"]["environment"]
+
+    assert {name for name in given if SECRET.search(name)} == {"JWT_SECRET"}
+    assert given.keys() >= {"ROLE", "DATABASE_URL", "REDIS_URL", "EXCHANGE_MODE"}
+    backend = compose()["services"]["backend"]["environment"]
+    assert {given[name] for name in ("DATABASE_URL", "REDIS_URL", "JWT_SECRET")} == {
+        backend[name] for name in ("DATABASE_URL", "REDIS_URL", "JWT_SECRET")
+    }
+    # One leads, the other stands by; nobody else reaches them.
+    assert scaled["engine"]["deploy"] == {"replicas": 2}
+    assert "ports" not in scaled["engine"]
+    assert scaled["backend"]["environment"]["VENUE_ENGINE_IN_API"] == "false"
 
 
 def test_the_addresses_carry_the_passwords_of_the_services_they_name() -> None:

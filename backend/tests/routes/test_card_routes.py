@@ -7,6 +7,7 @@ import pytest
 from httpx2 import AsyncClient
 
 from backend.app.container import Container
+from backend.app.services.card_service import CARD_SHARD
 from backend.tests.support.people import Person, person
 from backend.tests.support.venue import led, running
 
@@ -15,7 +16,7 @@ ORDERS = "/api/v1/cards/orders"
 
 @pytest.fixture
 async def market(services: Container) -> AsyncIterator[None]:
-    async with running(services.venue) as engine:
+    async with running(services.engines[CARD_SHARD]) as engine:
         await led(engine)
         yield
 

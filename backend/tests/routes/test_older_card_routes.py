@@ -9,6 +9,7 @@ from httpx2 import AsyncClient
 
 from backend.app.config import Settings, VenueSettings
 from backend.app.container import Container
+from backend.app.services.card_service import CARD_SHARD
 from backend.tests.support.people import Person, person
 from backend.tests.support.settings import settings_for_tests
 from backend.tests.support.venue import led, running
@@ -28,7 +29,7 @@ def settings(request: pytest.FixtureRequest) -> Settings:
 
 @pytest.fixture
 async def market(services: Container) -> AsyncIterator[None]:
-    async with running(services.venue) as engine:
+    async with running(services.engines[CARD_SHARD]) as engine:
         await led(engine)
         yield
 

@@ -117,7 +117,7 @@ class Party:
     def __init__(
         self, streams: VenueStreams, engine: LeadingDesk, now: Clock, secret: SecretStr
     ) -> None:
-        self.seal = Seal(KeyedHash(secret, "venue-mark"))
+        self.seal = Seal(KeyedHash(secret, "venue-seal"))
         self.streams = streams
         self.mailbox = Mailbox(streams, self.seal)
         self.leaders = VenueLeaders(streams, self.seal, self.mailbox.name, (SHARD,))
