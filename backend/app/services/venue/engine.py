@@ -8,6 +8,7 @@ It may run in any number of processes: one leads, the others stand by and take o
 """
 
 import asyncio
+import gc
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
@@ -25,8 +26,8 @@ from backend.app.logs import logger
 from backend.app.repositories.venue_ledger import LeadLost, VenueLedger
 from backend.app.repositories.venue_names import Known
 from backend.app.services.venue.desk import Answer, Depth
-from backend.app.services.venue.flight import Flight
-from backend.app.services.venue.plan import Plan, name_of
+from backend.app.services.venue.flight import Flight, Waiting
+from backend.app.services.venue.plan import Plan, names_of
 from backend.app.venue.books import Books
 from backend.app.venue.commands import Command, NewOrder
 from backend.app.venue.orders import Side
@@ -45,13 +46,11 @@ SNAPSHOT_COMMANDS_MAX: Final = 400_000
 """After so many one is taken, however busy we are: a restart carries out no more than these."""
 SNAPSHOT_COMMANDS_MIN: Final = 5_000
 """After so many one is taken when there is nothing else to do, or at a stop."""
+COLLECT_AFTER: Final = (20_000, 50, 50)
+"""So rarely does Python's collector look at all open orders: else half of our time was its own, and
+it held everybody up for half a second (bench/venue.py)."""
 _RETRY_AFTER_SECONDS: Final = 1
 _LOG: Final = logger(__name__)
-
-
-class _Waiting(NamedTuple):
-    commands: Sequence[Command]
-    answered: "asyncio.Future[list[Answer]]"
 
 
 class _Watching(NamedTuple):
@@ -71,7 +70,7 @@ class VenueEngine:
         self._now = now
         self._books: Books | None = None
         self._instrument_ids: frozenset[int] = frozenset()
-        self._waiting: deque[_Waiting] = deque()
+        self._waiting: deque[Waiting] = deque()
         self._watching: deque[_Watching] = deque()
         self._orders_waiting = 0
         self._commands_since_snapshot = 0
@@ -98,7 +97,7 @@ class VenueEngine:
             EngineElsewhere, VenueBusy: nothing was placed.
             OrderOutcomeUnknown: it may have been placed, or not.
         """
-        [answer] = await self.carry_out((order,))
+        [answer] = await self._queued((order,))
         if isinstance(answer, Known):
             return answer
         assert isinstance(answer, StrongroomError)  # noqa: S101 - what an order is answered with
@@ -111,19 +110,22 @@ class VenueEngine:
             OrderRefused: one names an instrument that is none of this shard; none was carried out.
             EngineElsewhere, VenueBusy, OrderOutcomeUnknown: as `VenueDesk` says.
         """
+        return await self._queued(commands)
+
+    def _queued(self, commands: Sequence[Command]) -> "asyncio.Future[list[Answer]]":
         if self._books is None or self._is_stopping:
             raise _elsewhere()
-        known = self._instrument_ids
-        if any(type(each) is NewOrder and each.instrument_id not in known for each in commands):
-            raise OrderRefused("There is no such instrument.", facts={"rule": "symbol"})
+        for each in commands:
+            if type(each) is NewOrder and each.instrument_id not in self._instrument_ids:
+                raise OrderRefused("There is no such instrument.", facts={"rule": "symbol"})
         waiting = self._orders_waiting + len(commands)
         if waiting > QUEUE_ORDERS_MAX:
             raise VenueBusy(retry_after_seconds=_RETRY_AFTER_SECONDS)
         answered: asyncio.Future[list[Answer]] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(commands, answered))
+        self._waiting.append((commands, answered))
         self._orders_waiting = waiting
         self._news.set()
-        return await answered
+        return answered
 
     async def depth(self, instrument_id: int, levels_max: int) -> Depth:
         """Return the committed book of an instrument: bids and asks, the best first.
@@ -176,6 +178,7 @@ class VenueEngine:
             self._commands_since_snapshot = loaded.commands_after_snapshot
             _LOG.info("venue_leading", worker=self.name, replayed=loaded.commands_after_snapshot)
             self._leads.set()
+            gc.set_threshold(*COLLECT_AFTER)
             await self._work(loaded.books)
         finally:
             self._books = None
@@ -235,9 +238,9 @@ class VenueEngine:
     async def _decide(self, books: Books, flying: Flight | None) -> Flight:
         """Decide what waits, on top of what is being written."""
         group, commands = self._gather(is_alone=flying is None)
-        flight = Flight([each.answered for each in group], [len(each.commands) for each in group])
+        flight = Flight(group)
         try:
-            names = [name for each in commands if (name := name_of(each)) is not None]
+            names = names_of(commands)
             # What is being written may not be found yet, or found already: it is the same.
             known = dict(flying.learned) if flying is not None else {}
             if names:
@@ -259,18 +262,17 @@ class VenueEngine:
         flight.launch(self._ledger, COMMIT_SECONDS_MAX, self._news.set)
         return flight
 
-    def _gather(self, *, is_alone: bool) -> tuple[list[_Waiting], list[Command]]:
+    def _gather(self, *, is_alone: bool) -> tuple[list[Waiting], list[Command]]:
         room = BATCH_ORDERS_MAX
         if is_alone and self._orders_waiting >= 2 * AHEAD_ORDERS_MIN:
             # The other half is decided while this one is written, and so on from here.
             room = min(room, self._orders_waiting // 2)
-        group: list[_Waiting] = []
+        waiting = self._waiting
+        group: list[Waiting] = []
         commands: list[Command] = []
-        while self._waiting and (
-            not group or len(commands) + len(self._waiting[0].commands) <= room
-        ):
-            taken = self._waiting.popleft()
-            commands += taken.commands
+        while waiting and (not group or len(commands) + len(waiting[0][0]) <= room):
+            taken = waiting.popleft()
+            commands += taken[0]
             group.append(taken)
         self._orders_waiting -= len(commands)
         if self._waiting:
@@ -304,7 +306,7 @@ class VenueEngine:
 
     def _refuse_waiting(self) -> None:
         self._orders_waiting = 0
-        waiting: list[asyncio.Future[Any]] = [each.answered for each in self._waiting]
+        waiting: list[asyncio.Future[Any]] = [answered for _, answered in self._waiting]
         waiting += [each.answered for each in self._watching]
         self._waiting.clear()
         self._watching.clear()

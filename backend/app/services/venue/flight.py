@@ -8,19 +8,20 @@ from backend.app.errors import EngineElsewhere, OrderOutcomeUnknown, StrongroomE
 from backend.app.repositories.venue_ledger import LeadLost, Ready, VenueLedger
 from backend.app.repositories.venue_names import Memory
 from backend.app.services.venue.desk import Answer, Depth
+from backend.app.venue.commands import Command
 
 _RETRY_AFTER_SECONDS: Final = 1
+
+Waiting = tuple[Sequence[Command], "asyncio.Future[list[Answer]]"]
+"""Commands, and whoever waits for what became of them."""
 
 
 class Flight:
     """Who waits for a batch, and what they are told when it is committed."""
 
-    def __init__(
-        self, waiting: Sequence["asyncio.Future[list[Answer]]"], sizes: Sequence[int]
-    ) -> None:
-        self._waiting = waiting
-        self._sizes = sizes
-        self._answers: Sequence[Answer] = ()
+    def __init__(self, group: Sequence[Waiting]) -> None:
+        self._group = group
+        self._answers: list[Answer] = []
         self._shown: list[tuple[asyncio.Future[Depth], Depth]] = []
         self._task: asyncio.Task[None] | None = None
         self.learned: Memory = {}
@@ -33,7 +34,7 @@ class Flight:
         """Whether its writing has come to an end, good or bad."""
         return self._task is None or self._task.done()
 
-    def decided(self, answers: Sequence[Answer], learned: Memory) -> None:
+    def decided(self, answers: list[Answer], learned: Memory) -> None:
         """Remember what to answer, for each command in order."""
         self._answers, self.learned = answers, learned
 
@@ -62,11 +63,11 @@ class Flight:
     def answer(self) -> None:
         """Tell all who wait; the batch is committed."""
         begin = 0
-        for answered, size in zip(self._waiting, self._sizes, strict=True):
-            end = begin + size
+        for commands, answered in self._group:
+            end = begin + len(commands)
             # Whoever gave up waiting has cancelled its own.
             if not answered.done():
-                answered.set_result(list(self._answers[begin:end]))
+                answered.set_result(self._answers[begin:end])
             begin = end
         for shown, depth in self._shown:
             if not shown.done():
@@ -83,7 +84,8 @@ class Flight:
             await asyncio.wait((self._task,))
             if not self._task.cancelled() and isinstance(self._task.exception(), LeadLost):
                 refusal = EngineElsewhere
-        waiting: list[asyncio.Future[Any]] = [*self._waiting, *(each for each, _ in self._shown)]
+        waiting: list[asyncio.Future[Any]] = [answered for _, answered in self._group]
+        waiting += [answered for answered, _ in self._shown]
         for answered in waiting:
             if not answered.done():
                 answered.set_exception(refusal(retry_after_seconds=_RETRY_AFTER_SECONDS))

@@ -40,6 +40,17 @@ def name_of(command: Command) -> Name | None:
     return None
 
 
+def names_of(commands: Sequence[Command]) -> list[Name]:
+    """Return the names of those commands that have one."""
+    return [
+        name
+        for each in commands
+        # Most have none: told without a call.
+        if (type(each) is not NewOrder or each.client_order_id is not None)
+        and (name := name_of(each)) is not None
+    ]
+
+
 class Plan:
     """A group of commands: those that are new make a batch, and then all can be answered."""
 
@@ -54,9 +65,13 @@ class Plan:
         if has_names:
             self.commands = list(self._fresh())
 
-    def answers(self, batch: Batch | None, at: datetime) -> list[Answer]:
+    def answers(self, batch: Batch, at: datetime) -> list[Answer]:
         """Return what each command is answered with once the batch is committed."""
-        fresh = [] if batch is None else list(_answers(self.commands, batch, at))
+        if len(batch.placed) == len(self.commands):
+            # Orders, and none of them refused.
+            fresh: list[Answer] = [_new(Known, (*placed, at)) for placed in batch.placed]
+        else:
+            fresh = list(_answers(self.commands, batch, at))
         if self.commands is self._asked:
             return fresh
         for name, place in self._places.items():
