@@ -18,6 +18,7 @@ from backend.app.candle_interval import CandleInterval
 from backend.app.commands.synthetic_operations import synthesize
 from backend.app.database import Database
 from backend.app.errors import ConfigurationError
+from backend.tests.support.commands import strongroom
 from backend.tests.support.sandbox import RunningSandbox
 
 STRONGROOM = Path(sys.executable).with_name("strongroom")
@@ -30,15 +31,7 @@ def environment(home: Path, **variables: str) -> dict[str, str]:
 
 
 def command(*words: str, home: Path, **variables: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [STRONGROOM, *words],
-        cwd=home,
-        env=environment(home, **variables),
-        text=True,
-        capture_output=True,
-        timeout=SECONDS_MAX,
-        check=False,
-    )
+    return strongroom(*words, cwd=home, env=environment(home, **variables))
 
 
 SYNTHESIZE = ("candles", "synthesize", "BTC/USDT", "--seed", "7", "--days", "2")

@@ -20,7 +20,7 @@ _SECONDS_MAX = 120
 def strongroom(
     *words: str, cwd: Path, env: Mapping[str, str], seconds_max: int = _SECONDS_MAX
 ) -> "subprocess.CompletedProcess[str]":
-    """Run the command with these words in this environment, and wait for its end."""
+    """Run the command with these words in this environment, and wait for its end. One at a time."""
     server = _server()
     assert server.stdin is not None
     assert server.stdout is not None

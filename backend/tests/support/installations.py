@@ -29,6 +29,7 @@ from backend.app.services.transfer_file import TransferHeader
 from backend.app.services.transfer_import import TransferImport
 from backend.app.services.transfer_plan import Planned, planned, read_export
 from backend.app.services.transfer_recipient import RecipientKey
+from backend.tests.support.commands import strongroom
 from backend.tests.support.databases import copy_of
 from backend.tests.support.fake_connector import FakeConnector
 from backend.tests.support.people import Person, person
@@ -36,7 +37,6 @@ from backend.tests.support.settings import settings_for_tests
 from backend.tests.support.vault_keys import new_key
 
 STRONGROOM = Path(sys.executable).with_name("strongroom")
-SECONDS_MAX = 120
 
 
 class Ended(NamedTuple):
@@ -69,10 +69,10 @@ class Installation:
 
     async def run(self, *words: str | Path) -> Ended:
         """Run a command to its end."""
-        process = await self.begin(*words)
-        async with asyncio.timeout(SECONDS_MAX):
-            stdout, stderr = await process.communicate()
-        return Ended(process.returncode or 0, stdout.decode(), stderr.decode())
+        environment = {"PATH": os.environ["PATH"], **self.variables}
+        said = tuple(map(str, words))
+        ended = await asyncio.to_thread(strongroom, *said, cwd=self.home, env=environment)
+        return Ended(ended.returncode, ended.stdout, ended.stderr)
 
     async def recipient_key(self) -> RecipientKey:
         """Return what opens exports for this installation."""
@@ -184,7 +184,7 @@ async def running_installation(
     async with copy_of(cluster_url, template) as url:
         connector = FakeConnector()
         services = Container(settings, url, connector=connector)
-        await services.start()
+        await services.open()
         variables = {
             "DATABASE_URL": url,
             "ENCRYPTION_KEY": key,
