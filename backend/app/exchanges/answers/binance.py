@@ -150,10 +150,12 @@ async def _all_orders(call: Call) -> Any:
 
 
 async def _asked_order(call: Call) -> Order:
-    market = NAMES.market(call.world, call.query.get("symbol"))
-    if "orderId" in call.query:
-        return await order_of(call, order_id_in(call.query["orderId"]), market)
-    return await order_by_client_id(call, call.query.get("origClientOrderId"), market)
+    # What is deleted may be named in the form, too.
+    asked = {**call.query, **call.form}
+    market = NAMES.market(call.world, asked.get("symbol"))
+    if "orderId" in asked:
+        return await order_of(call, order_id_in(asked["orderId"]), market)
+    return await order_by_client_id(call, asked.get("origClientOrderId"), market)
 
 
 def _order(order: Order) -> Any:
