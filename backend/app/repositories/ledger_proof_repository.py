@@ -7,6 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from backend.app.money import plain
+from backend.app.repositories.venue_questions import VENUE_QUESTIONS
 
 # A proof reads everything, which takes longer than a request may.
 PROOF_SECONDS_MAX: Final = 3_600
@@ -135,6 +136,7 @@ _QUESTIONS: Final = (
     (_STRAY, "the settlement was asked for withdrawal {id}, which is not there"),
     (_MERCHANTS, "{account} keeps {kept}, but its withdrawals add up to {computed}"),
     (_POOLS, "{account} keeps {kept}, but fundings less withdrawals are {computed}"),
+    *VENUE_QUESTIONS,
 )
 
 
