@@ -25,6 +25,7 @@ from backend.app.main import AnyContainer, AppRole, create_app
 from backend.app.migrations import migrate
 from backend.app.prices_container import PricesContainer
 from backend.app.sandbox.app import Venue, create_sandbox_app
+from backend.app.sandbox_container import SandboxContainer
 from backend.app.services.password_service import new_password
 from backend.app.services.user_service import FIRST_ADMINISTRATOR
 from backend.app.services.venue.spot_markets import SPOT_SHARD
@@ -37,7 +38,7 @@ ANCHOR_FILE: Final = "audit-anchors.jsonl"
 _DATABASE_HOME: Final = "postgres"
 _DOTENV: Final = Path(".env")
 
-_Root = TypeVar("_Root", bound=AnyContainer)
+_Root = TypeVar("_Root", bound=AnyContainer | SandboxContainer)
 # What each role that has a database is built from. Only `up` serves several from one.
 _ROOTS: Final[Mapping[AppRole, Callable[[Settings, str], AnyContainer]]] = {
     AppRole.API: Container,
@@ -98,7 +99,8 @@ async def run_role(role: AppRole, greet: Greeting) -> int:
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(_port(settings, role))
         if role is AppRole.SANDBOX:
-            app, on_stop = _sandbox_app(settings), _nothing
+            venue = await stack.enter_async_context(_venue(settings))
+            app, on_stop = _sandbox_app(settings, venue), _nothing
         else:
             url = configured_url(settings)
             container = _ROOTS[role](settings, url)
@@ -176,6 +178,20 @@ async def _database(settings: Settings, home: Path) -> AsyncIterator[str]:
         yield url
     finally:
         await postgres.stop()
+
+
+@asynccontextmanager
+async def _venue(settings: Settings) -> AsyncIterator[Venue | None]:
+    """Yield the way to the venue; None where there is no database, or no Redis to be heard by.
+
+    The sandbox's exchanges then trade on a market in memory.
+    """
+    url = settings.database.database_url
+    if url is None or settings.cache.redis_url is None:
+        yield None
+        return
+    async with _running(SandboxContainer(settings, url.get_secret_value())) as container:
+        yield Venue(container.venue.desk(SPOT_SHARD), container.database)
 
 
 @asynccontextmanager

@@ -29,6 +29,7 @@ from backend.app.models.venue import Fill as FillRow
 from backend.app.models.venue import Trade, VenueTransfer
 from backend.app.repositories.venue_account_repository import PaidOrder
 from backend.app.services.venue.amounts import whole_units
+from backend.app.services.venue.remote import MADE_NAME
 from backend.app.venue import orders as venue_words
 from backend.app.venue.commands import NewOrder
 from backend.app.venue.instruments import ATOMS_PER_UNIT, Instrument
@@ -36,7 +37,6 @@ from backend.app.venue.instruments import ATOMS_PER_UNIT, Instrument
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _WAITING: Final = "waiting"
-_MADE_NAME: Final = "~"
 _RULES: Final[Mapping[type[StrongroomError], str]] = {
     ClientOrderIdTaken: "duplicate_client_order_id",
     InsufficientFunds: "insufficient_funds",
@@ -143,7 +143,7 @@ def unix_ms(at: datetime) -> int:
 
 def _own_name(client_order_id: str | None) -> str:
     # One that was made on the way to the engine is not the owner's.
-    is_made = client_order_id is None or client_order_id.startswith(_MADE_NAME)
+    is_made = client_order_id is None or client_order_id.startswith(MADE_NAME)
     return "" if is_made else client_order_id or ""
 
 

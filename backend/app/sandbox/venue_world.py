@@ -37,6 +37,7 @@ from backend.app.sandbox.priced_markets import PricedMarkets
 from backend.app.sandbox.turned_away import TurnedAway
 from backend.app.sandbox.venue_accounts import VenueAccounts
 from backend.app.services.venue.desk import VenueDesk
+from backend.app.services.venue.remote import MADE_NAME
 from backend.app.services.venue.spot_markets import SpotMarkets
 from backend.app.venue.batch import Done
 from backend.app.venue.commands import CancelOrder, Command
@@ -252,6 +253,8 @@ class VenueWorld(PricedMarkets):
     def _check(self, asked: OrderRequest) -> None:
         house = self._house(asked.symbol)
         market = house.listing.market
+        if (asked.client_order_id or "").startswith(MADE_NAME):
+            raise OrderRefused("bad_number")
         check_numbers(market, asked, house.listing.middle_price * PRICE_RATIO_MAX)
         if asked.amount is None:
             amount, worth = market.min_amount, asked.quote_amount or Decimal(0)
