@@ -7,13 +7,14 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from typing import Any
 
 from pydantic import SecretStr
 
 from backend.app.clock import Clock, utc_now
 from backend.app.errors import ClientOrderIdTaken, EngineElsewhere, OrderNotOpen
 from backend.app.services.keyed_hash import KeyedHash
-from backend.app.services.venue.correspondence import VenueCorrespondence
+from backend.app.services.venue.correspondence import ASK_SECONDS_MAX, VenueCorrespondence
 from backend.app.services.venue.desk import Answer, Depth, Known
 from backend.app.services.venue.leaders import VenueLeaders
 from backend.app.services.venue.mailbox import Mailbox
@@ -115,14 +116,19 @@ class Party:
     """One process of a venue: its engine may lead, and it may ask who does."""
 
     def __init__(
-        self, streams: VenueStreams, engine: LeadingDesk, now: Clock, secret: SecretStr
+        self,
+        streams: VenueStreams,
+        engine: LeadingDesk,
+        now: Clock = utc_now,
+        secret: SecretStr = SECRET,
+        ask_seconds_max: float = ASK_SECONDS_MAX,
     ) -> None:
         self.seal = Seal(KeyedHash(secret, "venue-seal"))
         self.streams = streams
         self.mailbox = Mailbox(streams, self.seal)
         self.leaders = VenueLeaders(streams, self.seal, self.mailbox.name, (SHARD,))
         self.courier = VenueCourier({SHARD: engine}, self.mailbox, self.leaders, now)
-        self.correspondence = VenueCorrespondence(self.mailbox, self.leaders, now)
+        self.correspondence = VenueCorrespondence(self.mailbox, self.leaders, now, ask_seconds_max)
         self.remote = RemoteVenue(SHARD, self.correspondence)
         self.is_leaving = False
 
@@ -138,14 +144,9 @@ class Party:
 
 
 @asynccontextmanager
-async def party(
-    streams: VenueStreams,
-    engine: LeadingDesk,
-    now: Clock = utc_now,
-    secret: SecretStr = SECRET,
-) -> AsyncIterator[Party]:
+async def party(streams: VenueStreams, engine: LeadingDesk, **how: Any) -> AsyncIterator[Party]:
     """Run a process of a venue until the block ends; it then leaves without a word."""
-    one = Party(streams, engine, now, secret)
+    one = Party(streams, engine, **how)
     one.mailbox.start(one.courier.hear, one.correspondence.hear)
     telling = asyncio.create_task(one.tell())
     try:

@@ -55,10 +55,17 @@ class _Waiting:
 class VenueCorrespondence:
     """The asks of this process that wait for their answers."""
 
-    def __init__(self, mailbox: Mailbox, leaders: VenueLeaders, now: Clock) -> None:
+    def __init__(
+        self,
+        mailbox: Mailbox,
+        leaders: VenueLeaders,
+        now: Clock,
+        seconds_max: float = ASK_SECONDS_MAX,
+    ) -> None:
         self._mailbox = mailbox
         self._leaders = leaders
         self._now = now
+        self._seconds_max = seconds_max
         self._waiting: dict[int, _Waiting] = {}
         self._numbers = itertools.count(1)
 
@@ -82,13 +89,13 @@ class VenueCorrespondence:
         if len(self._waiting) >= ASKS_WAITING_MAX:
             raise _busy()
         number, waiting = next(self._numbers), _Waiting()
-        until = self._now() + timedelta(seconds=ASK_SECONDS_MAX)
+        until = self._now() + timedelta(seconds=self._seconds_max)
         written = text(number, round(until.timestamp() * 1000))
         if len(written) > ITEM_BYTES_MAX:
             raise PayloadTooLarge
         self._waiting[number] = waiting
         try:
-            async with asyncio.timeout(ASK_SECONDS_MAX):
+            async with asyncio.timeout(self._seconds_max):
                 return await self._answered(shard, written, waiting, is_repeatable=is_repeatable)
         except TimeoutError:
             raise (_unknown() if waiting.is_doubtful else _elsewhere()) from None

@@ -42,6 +42,7 @@ CANCEL_ALL = CancelAllOrders(1, None)
 class Venue:
     """Who asks, and two who can lead; the first does."""
 
+    url: str
     books: Books
     asking: Party
     asking_post: MeddlingStreams
@@ -70,7 +71,7 @@ async def venue(valkey: Valkey) -> AsyncIterator[Venue]:
     ):
         await leaving.enter_async_context(party(leader_post, leader))
         await asking.knows_a_leader()
-        yield Venue(books, asking, asking_post, leader, leader_post, standby, leaving)
+        yield Venue(valkey.url, books, asking, asking_post, leader, leader_post, standby, leaving)
 
 
 async def test_an_order_is_carried_out_by_who_leads_and_answered_with_what_became_of_it(
@@ -314,12 +315,13 @@ async def test_mailboxes_that_are_emptied_lose_nothing(valkey: Valkey, venue: Ve
 
 async def test_what_nobody_answers_is_not_known_in_the_end(venue: Venue) -> None:
     venue.leader_post.copies = lambda _: 0
+    post = MeddlingStreams(venue.url)
+    async with party(post, StandInEngine(venue.books), ask_seconds_max=1.5) as hasty:
+        await hasty.knows_a_leader()
 
-    order, book = await asyncio.gather(
-        venue.asking.remote.carry_out([ORDER]),
-        venue.asking.remote.depth(1, 1),
-        return_exceptions=True,
-    )
+        order, book = await asyncio.gather(
+            hasty.remote.carry_out([ORDER]), hasty.remote.depth(1, 1), return_exceptions=True
+        )
 
     assert isinstance(order, OrderOutcomeUnknown)
     assert isinstance(book, EngineElsewhere)
