@@ -1,4 +1,6 @@
-"""The reference: a FastAPI route that returns ready bytes, and nothing else.
+"""The reference: FastAPI routes that return ready bytes, and nothing else.
+
+The one that is posted to reads an order first.
 
 python -m bench._bare <port> [<file with the bytes>]
 """
@@ -9,6 +11,8 @@ from pathlib import Path
 import uvicorn
 from fastapi import FastAPI, Response
 
+from backend.app.schemas.order_schemas import OrderCreate
+
 _BODY = Path(sys.argv[2]).read_bytes() if len(sys.argv) > 2 else b"[]"
 app = FastAPI()
 
@@ -16,6 +20,11 @@ app = FastAPI()
 @app.get("/")
 async def ready_bytes() -> Response:
     return Response(_BODY, media_type="application/json", headers={"Cache-Control": "no-store"})
+
+
+@app.post("/")
+async def read_order(_order: OrderCreate) -> Response:
+    return Response(_BODY, status_code=201, media_type="application/json")
 
 
 if __name__ == "__main__":

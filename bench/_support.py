@@ -1,6 +1,7 @@
 """Servers in processes of their own, and one closed-loop client that loads each of them alike."""
 
 import asyncio
+import json
 import os
 import re
 import secrets
@@ -14,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from http.client import HTTPConnection, HTTPException
+from itertools import cycle
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
@@ -23,6 +25,7 @@ import uvloop
 from backend.app.embedded import EmbeddedPostgres
 
 READY_SECONDS_MAX = 60.0
+_GOOD = (b"HTTP/1.1 200 ", b"HTTP/1.1 201 ")
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
 
@@ -47,15 +50,18 @@ def judged(ratio: float, goal: float, *, at_least: bool = True) -> str:
     return f"{ratio:>6.2f}x  goal {sign} {goal}x {'met' if is_met else 'MISSED'}"
 
 
-def load(port: int, requests: Sequence[bytes], seconds: float) -> Load:
-    """Keep one connection per request busy for a while: send, wait for the answer, send again."""
+def load(port: int, requests: Sequence[bytes | Sequence[bytes]], seconds: float) -> Load:
+    """Keep one connection per request busy for a while: send, wait for the answer, send again.
+
+    Where a connection is given several requests, it sends them in turn.
+    """
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_load(port, requests, seconds))
 
 
-async def _load(port: int, requests: Sequence[bytes], seconds: float) -> Load:
+async def _load(port: int, requests: Sequence[bytes | Sequence[bytes]], seconds: float) -> Load:
     loop = asyncio.get_running_loop()
-    clients = [_Client(request) for request in requests]
+    clients = [_Client([each] if isinstance(each, bytes) else each) for each in requests]
     for client in clients:
         await loop.create_connection(lambda client=client: client, "127.0.0.1", port)  # type: ignore[misc]
     started = time.perf_counter()
@@ -71,10 +77,10 @@ async def _load(port: int, requests: Sequence[bytes], seconds: float) -> Load:
 
 
 class _Client(asyncio.Protocol):
-    """One connection of the closed loop. Anything but a 200 ends the bench."""
+    """One connection of the closed loop. Anything but a 200 or a 201 ends the bench."""
 
-    def __init__(self, request: bytes) -> None:
-        self._request = request
+    def __init__(self, requests: Sequence[bytes]) -> None:
+        self._requests = cycle(requests)
         self._answer = b""
         self._is_over = False
         self.times_ms: list[float] = []
@@ -85,7 +91,7 @@ class _Client(asyncio.Protocol):
 
     def send(self) -> None:
         self._sent_at = time.perf_counter()
-        self._transport.write(self._request)
+        self._transport.write(next(self._requests))
 
     def stop(self) -> None:
         self._is_over = True
@@ -100,7 +106,7 @@ class _Client(asyncio.Protocol):
         assert length is not None, self._answer[:200]
         if len(self._answer) < head_bytes + int(length[1]):
             return
-        assert self._answer.startswith(b"HTTP/1.1 200 "), self._answer[:200]
+        assert self._answer.startswith(_GOOD), self._answer[:400]
         self.times_ms.append((time.perf_counter() - self._sent_at) * 1000)
         self._answer = b""
         self.send()
@@ -111,6 +117,15 @@ def get(path: str, token: str | None = None) -> bytes:
     authorization = f"Authorization: Bearer {token}\r\n" if token else ""
     head = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: */*\r\n"
     return f"{head}{authorization}\r\n".encode()
+
+
+def post(path: str, body: object, token: str | None = None) -> bytes:
+    """Return a POST of JSON as it goes over the wire."""
+    authorization = f"Authorization: Bearer {token}\r\n" if token else ""
+    content = json.dumps(body).encode()
+    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: */*\r\n{authorization}"
+    length = f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
+    return (head + length).encode() + content
 
 
 def cpu_seconds(process: int) -> float:

@@ -92,14 +92,14 @@ def test_the_rehearsal_verifies_eight_keys(running: list[str], home: Path) -> No
 
 
 def test_the_requests_by_hand_do_what_the_readme_says(running: list[str], home: Path) -> None:
-    by_hand, refused, more, with_key, prices = BLOCKS[2:7]
+    by_hand, refused, more, with_key, prices, spot = BLOCKS[2:8]
 
     # One shell, as for a reader: the later blocks use what the first one set.
-    parts = (by_hand, refused, more, with_key, prices)
+    parts = (by_hand, refused, more, with_key, prices, spot)
     ran = run("\necho; echo =====\n".join(parts), home)
 
     assert ran.returncode == 0, ran.stderr
-    bound, refusal, rest, listed_with_key, told = ran.stdout.split("=====\n")
+    bound, refusal, rest, listed_with_key, told, traded = ran.stdout.split("=====\n")
     _person, *credentials = decoded(bound)
     assert [item["exchange_name"] for item in credentials] == list(SUPPORTED)
     assert all(credential["last_verified_at"] for credential in credentials)
@@ -117,6 +117,12 @@ def test_the_requests_by_hand_do_what_the_readme_says(running: list[str], home: 
     assert [price["symbol"] for price in every["prices"]] == ["BTC/USDT", "ETH/BTC", "ETH/USDT"]
     assert (bitcoin["symbol"], bitcoin["source"]) == ("BTC/USDT", "binance")
     assert (mine["user"]["username"], mine["prices_available"]) == ("alice", True)
+    market, put_in, order, book, wallets, cancelled, movements = decoded(traded)
+    assert (market["symbol"], put_in["amount"], order["status"]) == ("BTC/USDT", "10000", "open")
+    assert {"price": "1000.00", "quantity": "0.10000"} in book["bids"]
+    assert [(each["available"], each["locked"]) for each in wallets] == [("9900", "100")]
+    assert cancelled["cancelled"] == [order["id"]]
+    assert {each["kind"] for each in movements["items"]} == {"deposit", "order", "cancel"}
 
 
 def test_a_merchant_draws_on_credit_once_and_is_paid(running: list[str], home: Path) -> None:

@@ -26,8 +26,8 @@ def in_full(units: int, per_unit: int) -> str:
     decimals = len(str(per_unit)) - 1
     if not decimals:
         return str(units)
-    whole, rest = divmod(abs(units), per_unit)
-    return f"{'-' if units < 0 else ''}{whole}.{rest:0{decimals}d}"
+    digits = str(abs(units)).zfill(decimals + 1)
+    return f"{'-' if units < 0 else ''}{digits[:-decimals]}.{digits[-decimals:]}"
 
 
 def in_short(units: int, per_unit: int) -> str:

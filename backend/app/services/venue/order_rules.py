@@ -4,6 +4,7 @@ Every refusal names its rule, and the field where there may be two; nothing has 
 What depends on money, books or other orders is decided by the engine.
 """
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final, NoReturn
 
@@ -14,10 +15,11 @@ from backend.app.venue.commands import NewOrder
 from backend.app.venue.instruments import ATOMS_PER_UNIT, Instrument
 from backend.app.venue.orders import OrderType, SelfTrade, Side, TimeInForce
 
-_SIDES: Final = {each.value: each for each in Side}
-_TYPES: Final = {each.value: each for each in OrderType}
-_LASTING: Final = {each.value: each for each in TimeInForce}
-_SELF_TRADES: Final = {each.value: each for each in SelfTrade}
+# The API's words in the words of the core: the same ones. They are looked up by their text.
+_SIDES: Final[Mapping[str, Side]] = {each.value: each for each in Side}
+_TYPES: Final[Mapping[str, OrderType]] = {each.value: each for each in OrderType}
+_LASTING: Final[Mapping[str, TimeInForce]] = {each.value: each for each in TimeInForce}
+_SELF_TRADES: Final[Mapping[str, SelfTrade]] = {each.value: each for each in SelfTrade}
 
 
 def new_order(account_id: int, market: Instrument, asked: OrderCreate) -> NewOrder:
@@ -36,14 +38,14 @@ def new_order(account_id: int, market: Instrument, asked: OrderCreate) -> NewOrd
     return NewOrder(
         account_id=account_id,
         instrument_id=market.id,
-        side=_SIDES[asked.side.value],
+        side=_SIDES[asked.side],
         price=price,
         quantity=quantity,
         client_order_id=asked.client_order_id,
-        type=_TYPES[asked.type.value],
-        time_in_force=_LASTING[asked.time_in_force.value],
+        type=_TYPES[asked.type],
+        time_in_force=_LASTING[asked.time_in_force],
         stop_price=_price(market, "stop_price", asked.stop_price),
-        self_trade=_SELF_TRADES[asked.self_trade_prevention.value],
+        self_trade=_SELF_TRADES[asked.self_trade_prevention],
         budget=budget,
     )
 
