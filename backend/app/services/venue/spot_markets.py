@@ -38,8 +38,11 @@ class Markets:
 
     def find(self, name: str) -> Instrument | None:
         """Return the market of a name, in any of its spellings."""
-        symbol = self._names.find(name)
-        return None if symbol is None else self._by_symbol[symbol]
+        # Programs say it in full.
+        found = self._by_symbol.get(name)
+        if found is None and (symbol := self._names.find(name)) is not None:
+            found = self._by_symbol[symbol]
+        return found
 
     def near(self, name: str) -> list[str]:
         """Return the symbols that look most like a name."""
