@@ -8,7 +8,7 @@ from random import Random
 from backend.app.clock import utc_now
 from backend.app.database import Database
 from backend.app.repositories.venue_ledger import VenueLedger
-from backend.app.services.venue.engine import VenueEngine
+from backend.app.services.venue.engine import SNAPSHOT_COMMANDS_MAX, VenueEngine
 from backend.app.venue.commands import (
     CancelAllOrders,
     CancelOrder,
@@ -24,9 +24,11 @@ _LEAD_SECONDS_MAX = 60
 SPOT_NUMBERS_FROM = 2**40 + 1
 
 
-def engine_on(database: Database, shard: int = 0) -> VenueEngine:
+def engine_on(
+    database: Database, shard: int = 0, snapshot_commands_max: int = SNAPSHOT_COMMANDS_MAX
+) -> VenueEngine:
     """Return an engine, of the card market unless told, that does nothing yet."""
-    return VenueEngine(VenueLedger(database, shard), utc_now)
+    return VenueEngine(VenueLedger(database, shard), utc_now, snapshot_commands_max)
 
 
 async def led(engine: VenueEngine) -> None:

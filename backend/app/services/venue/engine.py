@@ -64,7 +64,12 @@ class VenueEngine:
 
     interval_seconds = STANDBY_SECONDS
 
-    def __init__(self, ledger: VenueLedger, now: Clock) -> None:
+    def __init__(
+        self,
+        ledger: VenueLedger,
+        now: Clock,
+        snapshot_commands_max: int = SNAPSHOT_COMMANDS_MAX,
+    ) -> None:
         self.name = f"venue-engine-{ledger.shard}"
         self._ledger = ledger
         self._now = now
@@ -73,6 +78,7 @@ class VenueEngine:
         self._waiting: deque[Waiting] = deque()
         self._watching: deque[_Watching] = deque()
         self._orders_waiting = 0
+        self._snapshot_commands_max = snapshot_commands_max
         self._commands_since_snapshot = 0
         self._news = asyncio.Event()
         self._leads = asyncio.Event()
@@ -84,6 +90,11 @@ class VenueEngine:
     def is_leading(self) -> bool:
         """Whether commands are taken here."""
         return self._books is not None and not self._is_stopping
+
+    @property
+    def committed(self) -> int:
+        """The number of the last batch of this shard that is committed, as far as known here."""
+        return self._ledger.sequence
 
     async def led(self) -> None:
         """Wait until commands are taken here."""
@@ -201,7 +212,7 @@ class VenueEngine:
                         flying, ready = self._launched(ready), None
                     landed.answer()
                 if flying is None:
-                    await self._snapshot(books, SNAPSHOT_COMMANDS_MAX)
+                    await self._snapshot(books, self._snapshot_commands_max)
                 if ready is None and self._may_decide(flying):
                     ready = await self._decide(books, flying)
                     if flying is None:
@@ -232,7 +243,7 @@ class VenueEngine:
     def _may_decide(self, flying: Flight | None) -> bool:
         if flying is None:
             return bool(self._waiting)
-        is_due = self._commands_since_snapshot >= SNAPSHOT_COMMANDS_MAX
+        is_due = self._commands_since_snapshot >= self._snapshot_commands_max
         return self._orders_waiting >= AHEAD_ORDERS_MIN and not is_due
 
     async def _decide(self, books: Books, flying: Flight | None) -> Flight:
