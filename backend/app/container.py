@@ -6,7 +6,7 @@ from typing import Final
 
 from pydantic import SecretStr
 
-from backend.app.channel_message import PRICES
+from backend.app.channel_message import BOOK, ORDERS, PRICES
 from backend.app.clock import Clock, utc_now
 from backend.app.config import Settings
 from backend.app.credit_container import CreditContainer
@@ -61,7 +61,9 @@ from backend.app.services.session_guard import SessionGuard
 from backend.app.services.settlement.settlement_client import SettlementClient
 from backend.app.services.token_service import TokenService
 from backend.app.services.user_service import UserService
+from backend.app.services.venue.live_state import BookNow, OpenOrdersNow
 from backend.app.services.venue.spot_markets import SPOT_SHARD, SpotMarkets
+from backend.app.services.venue.venue_feed import VenueFeed
 from backend.app.services.venue_market_service import VenueMarketService
 from backend.app.services.wallet_service import WalletService
 from backend.app.venue_container import VenueContainer
@@ -133,14 +135,14 @@ class Container:
         )
         self.live.offer_snapshot(PRICES, self.market.board)
         self._build_credit()
+        self._build_venue(is_every_role=keeps_market)
         self.sockets = LiveService(
             database=self.database,
             hub=self.live,
-            names=ChannelNames(self.market.names),
+            names=ChannelNames(self.market.names, self._markets),
             now=clock,
         )
         self._build_front()
-        self._build_venue(is_every_role=keeps_market)
         self._workers = WorkerRunner(
             (
                 self.request_writer,
@@ -155,6 +157,7 @@ class Container:
                 ChannelTrimmer(self.database, clock),
                 *self.credit.workers(),
                 *self.venue.workers(),
+                *self.venue.feeders(self.feed),
                 *self._watches(),
                 *self.notices.workers(),
                 *(self.market.workers() if keeps_market else ()),
@@ -342,10 +345,23 @@ class Container:
         self.engines = self.venue.engines
         self.cards = CardService(self.database, self.venue.desk(CARD_SHARD))
         spot, markets = self.venue.desk(SPOT_SHARD), SpotMarkets(self.database, self.clock)
+        self._markets = markets
         environment = self.settings.exchange.exchange_mode
         self.spot_markets = VenueMarketService(self.database, markets, spot)
         self.orders = OrderService(self.database, markets, spot)
         self.wallets = WalletService(self.database, markets, spot, environment)
+        self.feed = VenueFeed(
+            database=self.database,
+            markets=markets,
+            desk=spot,
+            candles=self.market.candle_builder,
+            announcer=self.live,
+            now=self.clock,
+        )
+        self.live.offer_snapshots(BOOK, lambda symbol: BookNow(markets, spot, symbol))
+        self.live.offer_snapshots(
+            ORDERS, lambda user_id: OpenOrdersNow(self.database, markets, int(user_id))
+        )
 
     def _watches(self) -> tuple[CredentialWatch, ...]:
         exchange = self.settings.exchange

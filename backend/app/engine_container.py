@@ -5,7 +5,14 @@ from backend.app.config import Settings
 from backend.app.database import Database
 from backend.app.errors import ConfigurationError
 from backend.app.services.health_service import HealthService
+from backend.app.services.live.live_hub import LiveHub
+from backend.app.services.live.redis_fanout import RedisFanout
+from backend.app.services.market.candle_builder import CandleBuilder
+from backend.app.services.market.candle_retention import Retention
+from backend.app.services.market.time_storage import TimeStorage
 from backend.app.services.request_limit import RequestLimit
+from backend.app.services.venue.spot_markets import SPOT_SHARD, SpotMarkets
+from backend.app.services.venue.venue_feed import VenueFeed
 from backend.app.venue_container import VenueContainer
 from backend.app.workers.request_log_writer import RequestLogWriter
 from backend.app.workers.runner import WorkerRunner
@@ -33,11 +40,19 @@ class EngineContainer:
         )
         self.requests = RequestLimit(settings.rate_limit, settings.cache.redis_url)
         self.venue = VenueContainer(settings, database=self.database, clock=clock, has_engines=True)
-        self._workers = WorkerRunner((self.request_writer, *self.venue.workers()))
+        # Nobody listens here; the processes that serve the API are told through Redis.
+        self._live = LiveHub(
+            self.database, RedisFanout(settings.cache.redis_url.get_secret_value())
+        )
+        self.feed = self._feed()
+        self._workers = WorkerRunner(
+            (self.request_writer, *self.venue.workers(), *self.venue.feeders(self.feed))
+        )
 
     async def start(self) -> None:
         """Lead, or stand by."""
         self.venue.start()
+        self._live.start()
         self._workers.start()
 
     def drain(self) -> None:
@@ -50,5 +65,17 @@ class EngineContainer:
         await self.venue.finish()
         await self._workers.stop()
         await self.venue.stop()
+        await self._live.stop()
         await self.requests.close()
         await self.database.close()
+
+    def _feed(self) -> VenueFeed:
+        storage = TimeStorage(self.database, Retention.of(self.settings.market), self.clock)
+        return VenueFeed(
+            database=self.database,
+            markets=SpotMarkets(self.database, self.clock),
+            desk=self.venue.desk(SPOT_SHARD),
+            candles=CandleBuilder(self.database, storage, self._live, self.clock),
+            announcer=self._live,
+            now=self.clock,
+        )

@@ -66,6 +66,7 @@ class NotificationKind(StrEnum):
     WEBHOOK_DISABLED = "webhook_disabled"
     WITHDRAWAL_SETTLED = "withdrawal_settled"
     WITHDRAWAL_FAILED = "withdrawal_failed"
+    ORDER_FILLED = "order_filled"
 
 
 class AlertCondition(StrEnum):

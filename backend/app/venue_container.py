@@ -19,8 +19,10 @@ from backend.app.services.venue.router import VenueRouter
 from backend.app.services.venue.seal import Seal
 from backend.app.services.venue.spot_markets import SPOT_SHARD
 from backend.app.services.venue.streams import VenueStreams
+from backend.app.services.venue.venue_feed import VenueFeed
 from backend.app.workers.runner import Worker
 from backend.app.workers.venue_courier import VenueCourier
+from backend.app.workers.venue_feeder import VenueFeeder
 
 SHARDS: Final = (CARD_SHARD, SPOT_SHARD)
 _SEAL: Final = "venue-seal"
@@ -58,6 +60,11 @@ class VenueContainer:
         """Return what runs beside the requests."""
         couriers = () if self._post is None else (self._post.courier,)
         return (*self.engines.values(), *couriers)
+
+    def feeders(self, feed: VenueFeed) -> tuple[Worker, ...]:
+        """Return what tells of the spot markets, wherever their engine may lead."""
+        engine = self.engines.get(SPOT_SHARD)
+        return () if engine is None else (VenueFeeder(engine, feed),)
 
     def start(self) -> None:
         """Begin to hear other processes."""

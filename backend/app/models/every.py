@@ -35,6 +35,7 @@ from backend.app.models.venue import (
     Trade,
     VenueAccount,
     VenueEpoch,
+    VenueFeedPlace,
     VenueJournalEntry,
     VenueSnapshot,
     VenueTransfer,
@@ -91,6 +92,7 @@ TABLES = (
     Trade,
     Fill,
     VenueTransfer,
+    VenueFeedPlace,
     VenueSnapshot,
     VenueAccount,
 )

@@ -9,6 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     CheckConstraint,
     Identity,
@@ -79,6 +80,18 @@ class VenueJournalEntry(Base):
     at: Mapped[datetime]
     first_number: Mapped[int] = mapped_column(BigInteger)
     commands: Mapped[bytes] = mapped_column(LargeBinary)
+    # Orders from before that the batch did something to: what the feed could not know otherwise.
+    changed: Mapped[list[int] | None] = mapped_column(ARRAY(BigInteger))
+
+
+class VenueFeedPlace(Base):
+    """How far a shard's news were told: the last entry of its journal, and its last trade."""
+
+    __tablename__ = "venue_feeds"
+
+    shard: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    sequence: Mapped[int] = mapped_column(BigInteger)
+    trade_id: Mapped[int] = mapped_column(BigInteger)
 
 
 class VenueSnapshot(Base):

@@ -19,8 +19,8 @@ _HEAD: Final = """
 WITH leader AS (
     SELECT epoch FROM venue_epochs WHERE shard = $1 AND epoch = $2 FOR SHARE
 ), journaled AS (
-    INSERT INTO venue_journal (shard, sequence, epoch, at, first_number, commands)
-    SELECT $1, $3, leader.epoch, $4, $5, $6 FROM leader
+    INSERT INTO venue_journal (shard, sequence, epoch, at, first_number, commands, changed)
+    SELECT $1, $3, leader.epoch, $4, $5, $6, $17::text::bigint[] FROM leader
 ), placed AS (
     INSERT INTO orders (id, account_id, instrument_id, side, price, quantity, client_order_id,
         executed_quantity, executed_value, status, created_at, updated_at{columns})

@@ -1,19 +1,11 @@
 """What everybody may know of the spot markets: their rules, their books, their trades."""
 
-from collections.abc import Sequence
 from typing import Final
 
 from backend.app.database import Database
-from backend.app.models.venue import Trade
 from backend.app.repositories.venue_repository import VenueRepository
-from backend.app.schemas.order_schemas import OrderSide
-from backend.app.schemas.venue_market_schemas import (
-    BookLevel,
-    BookShown,
-    MarketShown,
-    TradePage,
-    TradeShown,
-)
+from backend.app.schemas.venue_market_schemas import BookShown, MarketShown, TradePage
+from backend.app.services.venue import market_shown
 from backend.app.services.venue.amounts import in_full, in_short
 from backend.app.services.venue.desk import VenueDesk
 from backend.app.services.venue.spot_markets import SpotMarkets
@@ -50,10 +42,7 @@ class VenueMarketService:
             EngineElsewhere, VenueBusy: the book is not at hand.
         """
         market = await self._markets.named(name)
-        bids, asks = await self._desk.depth(market.id, levels_max)
-        return BookShown(
-            symbol=market.symbol, bids=_levels(market, bids), asks=_levels(market, asks)
-        )
+        return market_shown.book(market, await self._desk.depth(market.id, levels_max))
 
     async def list_trades(self, name: str, limit: int, cursor: int | None) -> TradePage:
         """Return a market's trades, the newest first.
@@ -65,7 +54,7 @@ class VenueMarketService:
         async with self._database.snapshot() as session:
             found = await VenueRepository(session).trades(market.id, cursor, limit + 1)
         return TradePage(
-            items=[_trade(market, each) for each in found[:limit]],
+            items=[market_shown.trade(market, each) for each in found[:limit]],
             next_cursor=str(found[limit - 1].id) if len(found) > limit else None,
         )
 
@@ -85,26 +74,4 @@ def _market(market: Instrument) -> MarketShown:
         min_notional=in_short(market.notional_atoms_min, ATOMS_PER_UNIT),
         maker_fee_rate=in_short(market.maker_fee_ppm, _PPM),
         taker_fee_rate=in_short(market.taker_fee_ppm, _PPM),
-    )
-
-
-def _levels(market: Instrument, levels: Sequence[tuple[int, int]]) -> list[BookLevel]:
-    return [
-        BookLevel(
-            price=in_full(price, market.ticks_per_unit),
-            quantity=in_full(quantity, market.lots_per_unit),
-        )
-        for price, quantity in levels
-    ]
-
-
-def _trade(market: Instrument, trade: Trade) -> TradeShown:
-    worth = trade.price * trade.quantity * market.tick_lot_atoms
-    return TradeShown(
-        id=trade.id,
-        price=in_full(trade.price, market.ticks_per_unit),
-        quantity=in_full(trade.quantity, market.lots_per_unit),
-        quote_quantity=in_short(worth, ATOMS_PER_UNIT),
-        taker_side=OrderSide(trade.taker_side),
-        traded_at=trade.traded_at,
     )

@@ -7,7 +7,12 @@ from typing import Any, Final
 
 from websockets.frames import Frame, Opcode
 
-from backend.app.channel_message import ADMINISTRATORS_NOTIFICATIONS, NOTIFICATIONS, Message
+from backend.app.channel_message import (
+    ADMINISTRATORS_NOTIFICATIONS,
+    NOTIFICATIONS,
+    ORDERS,
+    Message,
+)
 
 
 class CloseCode(IntEnum):
@@ -31,13 +36,14 @@ class CloseCode(IntEnum):
         return self.name.lower().replace("_", "-")
 
 
-_PRIVATE: Final = f"{NOTIFICATIONS}:"
+_PRIVATE: Final = frozenset((NOTIFICATIONS, ORDERS))
 
 
 def public_name(channel: str) -> str:
     """Return a channel's name as its listeners know it: nobody is told whose it is."""
-    is_ones_own = channel.startswith(_PRIVATE) and channel != ADMINISTRATORS_NOTIFICATIONS
-    return NOTIFICATIONS if is_ones_own else channel
+    kind = channel.partition(":")[0]
+    is_ones_own = kind in _PRIVATE and channel != ADMINISTRATORS_NOTIFICATIONS
+    return kind if is_ones_own else channel
 
 
 def text_frame(members: Mapping[str, Any]) -> bytes:

@@ -77,6 +77,7 @@ class LiveHub:
         self._database = database
         self._fanout = fanout
         self._snapshots: dict[str, SnapshotSource] = {}
+        self._snapshots_of_kinds: dict[str, Callable[[str], SnapshotSource]] = {}
         self._lines: dict[str, ChannelLine] = {}
         self._reads = asyncio.Semaphore(READS_AT_ONCE_MAX)
         self._catching_up: asyncio.Task[None] | None = None
@@ -89,6 +90,10 @@ class LiveHub:
     def offer_snapshot(self, channel: str, source: SnapshotSource) -> None:
         """Let whoever begins to listen to a channel know its present state."""
         self._snapshots[channel] = source
+
+    def offer_snapshots(self, kind: str, source_of: Callable[[str], SnapshotSource]) -> None:
+        """Do the same for every channel `kind:NAME`; `source_of` is told the name."""
+        self._snapshots_of_kinds[kind] = source_of
 
     def start(self) -> None:
         """Begin to speak with the other processes, if there is a way."""
@@ -197,7 +202,7 @@ class LiveHub:
             await self.catch_up(everything=False)
 
     async def _past(self, line: ChannelLine, after: int | None) -> Joined:
-        source = self._snapshots.get(line.channel)
+        source = self._source(line.channel)
         if line.seq is not None and (after == line.seq or (after is None and source is None)):
             return Joined(line.seq)
         async with self._reads:
@@ -210,6 +215,11 @@ class LiveHub:
         line.hear(joined.seq)
         self._catch_up_soon()
         return joined
+
+    def _source(self, channel: str) -> SnapshotSource | None:
+        kind, _, name = channel.partition(":")
+        source_of = self._snapshots_of_kinds.get(kind)
+        return self._snapshots.get(channel) if source_of is None else source_of(name)
 
     async def _read(self, channel: str, after: int | None) -> Joined:
         async with self._database.snapshot() as session:

@@ -79,6 +79,14 @@ class SpotMarkets:
             raise SymbolUnknown("No market of that name is here.", facts=facts)
         return found
 
+    async def resolve(self, name: str) -> str:
+        """Return the symbol of a name, in any of its spellings.
+
+        Raises:
+            SymbolUnknown: there is none.
+        """
+        return (await self.named(name)).symbol
+
 
 def _instrument(row: InstrumentRow) -> Instrument:
     return Instrument(

@@ -1,0 +1,141 @@
+"""What there is to tell of what a shard committed: messages of its channels, and notifications."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final
+
+from backend.app.candle_numbers import Trade as CandleTrade
+from backend.app.channel_message import orders_channel, trades_channel
+from backend.app.enums import NotificationKind
+from backend.app.models.notification_event import NotificationEvent
+from backend.app.models.venue import Trade
+from backend.app.repositories.venue_feed_repository import ToldFill, ToldOrder
+from backend.app.services.venue import market_shown, order_shown
+from backend.app.services.venue.amounts import in_full
+from backend.app.services.venue.spot_markets import Markets
+from backend.app.venue.batch import OrderStatus
+from backend.app.venue.instruments import ATOMS_PER_UNIT
+
+TOLD_AT_ONCE_MAX: Final = 100
+"""Orders, fills or trades of one message, the newest: `more` says that there were others."""
+NOTIFIED_AT_ONCE_MAX: Final = 20
+"""Filled orders of one user that are each worth a notification; the others share one."""
+
+Body = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class News:
+    """What happened to users' orders, and what was traded, since the feed told last."""
+
+    orders: Sequence[ToldOrder] = ()
+    fills: Sequence[ToldFill] = ()
+    trades: Sequence[Trade] = ()
+
+    @property
+    def user_ids(self) -> set[int]:
+        """Whom any of it concerns."""
+        return {each.order.account_id for each in self.orders} | {
+            each.fill.account_id for each in self.fills
+        }
+
+
+def candle_trades(markets: Markets, trades: Iterable[Trade]) -> list[CandleTrade]:
+    """Return trades as candles are made of them."""
+    made = []
+    for each in trades:
+        market = markets.by_id[each.instrument_id]
+        worth = each.price * each.quantity * market.tick_lot_atoms
+        made.append(
+            CandleTrade(
+                symbol=market.symbol,
+                trade_id=each.id,
+                traded_at=each.traded_at,
+                price=Decimal(in_full(each.price, market.ticks_per_unit)),
+                quantity=Decimal(in_full(each.quantity, market.lots_per_unit)),
+                quote_quantity=Decimal(in_full(worth, ATOMS_PER_UNIT)),
+            )
+        )
+    return made
+
+
+def trade_messages(markets: Markets, trades: Iterable[Trade]) -> dict[str, list[Body]]:
+    """Return a message for each market something was traded on."""
+    by_market: dict[int, list[Trade]] = defaultdict(list)
+    for each in trades:
+        by_market[each.instrument_id].append(each)
+    told: dict[str, list[Body]] = {}
+    for instrument_id, those in by_market.items():
+        market = markets.by_id[instrument_id]
+        shown = [market_shown.trade(market, each) for each in those[-TOLD_AT_ONCE_MAX:]]
+        body = {
+            "trades": [each.model_dump(mode="json") for each in shown],
+            "more": len(those) > TOLD_AT_ONCE_MAX,
+        }
+        told[trades_channel(market.symbol)] = [body]
+    return told
+
+
+@dataclass
+class _Own:
+    """What one user is told."""
+
+    orders: list[Any] = field(default_factory=list)
+    fills: list[Any] = field(default_factory=list)
+    more: bool = False
+
+
+def own_messages(markets: Markets, news: News, user_ids: Collection[int]) -> dict[str, list[Body]]:
+    """Return a message for each of these users to whom something happened."""
+    own = {user_id: _Own() for user_id in user_ids}
+    for order, orders, _ in news.orders:
+        if (mine := own.get(order.account_id)) is not None:
+            shown = order_shown.stored(markets.by_id[order.instrument_id], order)
+            mine.orders.append(shown.model_dump(mode="json"))
+            mine.more |= orders > TOLD_AT_ONCE_MAX
+    for fill, fills in news.fills:
+        if (mine := own.get(fill.account_id)) is not None:
+            side = order_shown.fill(markets.by_id[fill.instrument_id], fill)
+            mine.fills.append(side.model_dump(mode="json"))
+            mine.more |= fills > TOLD_AT_ONCE_MAX
+    return {orders_channel(user_id): [vars(mine)] for user_id, mine in own.items()}
+
+
+def notifications(
+    markets: Markets, news: News, user_ids: Collection[int], at: datetime
+) -> list[NotificationEvent]:
+    """Return what these users are notified of: their orders that are filled now."""
+    told: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
+    filled: dict[int, int] = {}
+    for order, _, of_user in news.orders:
+        if order.account_id in user_ids and of_user:
+            filled[order.account_id] = of_user
+            if order.status == OrderStatus.FILLED:
+                shown = order_shown.stored(markets.by_id[order.instrument_id], order)
+                told[order.account_id].append(shown.model_dump(mode="json", include=_FACTS))
+    events = []
+    for user_id, count in filled.items():
+        facts = told[user_id][-NOTIFIED_AT_ONCE_MAX:]
+        others = count - len(facts)
+        events += [_event(user_id, each, at) for each in facts]
+        if others:
+            events.append(_event(user_id, {"orders": others}, at))
+    return events
+
+
+_FACTS: Final = {
+    *("id", "client_order_id", "symbol", "side", "type"),
+    *("executed_quantity", "executed_quote_quantity", "average_price"),
+}
+
+
+def _event(user_id: int, facts: Mapping[str, Any], at: datetime) -> NotificationEvent:
+    return NotificationEvent(
+        user_id=user_id,
+        kind=NotificationKind.ORDER_FILLED.value,
+        facts=dict(facts),
+        created_at=at,
+    )
