@@ -1,6 +1,7 @@
 """What every test may ask for: a real database of its own, the services on it, and a client."""
 
 import asyncio
+import gc
 import os
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
@@ -37,6 +38,11 @@ hypothesis_settings.load_profile("strongroom")
 def pytest_configure(config: pytest.Config) -> None:
     share_statements()
     postgres.start_cluster(config)
+
+
+def pytest_collection_finish() -> None:
+    # What was imported stays: no collection of garbage looks through it again.
+    gc.freeze()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
