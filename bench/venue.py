@@ -22,8 +22,8 @@ import asyncpg
 import uvloop
 
 from backend.app.clock import utc_now
+from backend.app.commands.venue_bench import send
 from backend.app.commands.venue_file import CARDS, PRICE_TICKS, TRADERS
-from backend.app.commands.venue_operations import send
 from backend.app.config import DatabaseSettings, ServerSettings
 from backend.app.database import Database
 from backend.app.logs import configure_logging
@@ -225,14 +225,15 @@ async def _measure(url: str, database: Database, count: int) -> None:
     await _empty(url)
     copy_seconds = await _copied(url, CARD_SHARD, orders)
     await _empty(url)
-    seconds, waits_ms = await send(database, CARD_SHARD, orders, _CLIENTS, lambda _: None)
+    sent = await send(database, CARD_SHARD, orders, _CLIENTS, lambda _: None)
+    seconds = sent.ended_at - sent.began_at
     restart_seconds = await _restarted(database, CARD_SHARD)
     found = await replay(database, CARD_SHARD)
     assert found.difference is None, found.difference
     await _empty(url)
     few = list(islice(orders, _ONE_BY_ONE_ORDERS))
     alone_per_second = len(few) / await _one_by_one(url, few)
-    cuts = quantiles(waits_ms, n=100)
+    cuts = quantiles(sent.waits_ms, n=100)
     print(f"{count:,} orders, {found.trades:,} trades, {found.batches} batches, {_CLIENTS} waiting")
     print(f"  copy        {count / copy_seconds:>10,.0f}/s")
     print(
@@ -253,12 +254,11 @@ async def _measure_funded(url: str, database: Database, count: int) -> None:
     await _empty(url)
     copy_seconds = await _copied(url, SPOT_SHARD, [*deposits, *orders])
     await _empty(url)
-    seconds, waits_ms = await send(
-        database, SPOT_SHARD, orders, _CLIENTS, lambda _: None, first=deposits
-    )
+    sent = await send(database, SPOT_SHARD, orders, _CLIENTS, lambda _: None, first=deposits)
+    seconds = sent.ended_at - sent.began_at
     found = await replay(database, SPOT_SHARD)
     assert found.difference is None, found.difference
-    cuts = quantiles(waits_ms, n=100)
+    cuts = quantiles(sent.waits_ms, n=100)
     print(f"{count:,} funded orders, {found.trades:,} trades, {found.batches} batches")
     print(f"  copy        {count / copy_seconds:>10,.0f}/s")
     print(

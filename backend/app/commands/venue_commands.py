@@ -21,7 +21,7 @@ _CLIENTS_MAX = 10_000
 def replay(
     *,
     verify: Annotated[
-        bool, typer.Option("--verify", help="Compare every order and trade; 1 if one differs.")
+        bool, typer.Option("--verify", help="Compare every row and balance; 1 if one differs.")
     ] = False,
 ) -> None:
     """Carry the journal out anew, in memory, and print what comes out."""
@@ -49,8 +49,11 @@ def bench(
     clients: Annotated[
         int, typer.Option(min=1, max=_CLIENTS_MAX, help="How many wait for an answer at once.")
     ] = 1_000,
+    processes: Annotated[
+        int, typer.Option(min=1, max=2, help="With two, each has an engine for two cards.")
+    ] = 1,
 ) -> None:
     """Send a file of orders through an engine on a PostgreSQL of its own, gone afterwards."""
-    from backend.app.commands.venue_operations import bench as act
+    from backend.app.commands.venue_bench import bench as act
 
-    run(act(file, clients))
+    run(act(file, clients, processes))

@@ -8,8 +8,8 @@ import pytest
 from backend.app.commands.venue_file import made_lines, read_orders
 from backend.app.errors import ConfigurationError
 from backend.app.services.venue.replay import Replay
-from backend.tests.support.instruments import CARDS
 from backend.tests.support.commands import strongroom
+from backend.tests.support.instruments import CARDS
 
 HEADING = "trader,card,side,price\n"
 
@@ -52,15 +52,23 @@ def test_a_bench_prints_the_digest_of_its_file_whoever_sends_it(tmp_path: Path) 
         env={},
     )
     told = [
-        strongroom("venue", "bench", "orders.csv", "--clients", clients, cwd=tmp_path, env={})
-        for clients in ("7", "1000")
+        strongroom("venue", "bench", "orders.csv", *options, cwd=tmp_path, env={})
+        for options in (
+            ("--clients", "7"),
+            ("--clients", "1000"),
+            ("--clients", "50", "--processes", "2"),
+        )
     ]
 
     market = Replay(CARDS)
     market.add(read_orders(tmp_path / "orders.csv"))
     assert (made.returncode, made.stdout) == (0, "3000 orders in orders.csv\n")
-    assert [each.returncode for each in told] == [0, 0], [each.stderr for each in told]
+    assert [each.returncode for each in told] == [0] * 3, [each.stderr for each in told]
+    # Two processes number their orders apart, and yet the same orders meet.
+    results = {re.search(r"^result ([0-9a-f]{64})$", each.stdout, re.MULTILINE)[1] for each in told}  # type: ignore[index]
+    assert len(results) == 1
     for each in told:
-        assert re.search(r"digest ([0-9a-f]{64})", each.stdout)[1] == market.digest()  # type: ignore[index]
         assert "orders/s" in each.stdout
         assert "p99" in each.stdout
+    for each in told[:2]:
+        assert re.search(r"digest ([0-9a-f]{64})", each.stdout)[1] == market.digest()  # type: ignore[index]
