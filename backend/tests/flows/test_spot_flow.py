@@ -1,0 +1,120 @@
+"""Two people trade over HTTP: both hear of it, a candle shows it, a notification stays."""
+
+from typing import Any
+
+from httpx2 import ASGITransport, AsyncClient
+
+from backend.app.config import Settings
+from backend.app.main import AppRole, create_app
+from backend.tests.support.live_house import LiveClient, LiveHouse, live_house
+from backend.tests.support.people import person
+from backend.tests.support.spot import Trader, trader
+from backend.tests.support.valkey import Valkey
+from backend.tests.support.venue import led
+
+CANDLE = {"exchange": "strongroom", "symbol": "BTCUSDT", "interval": "1m"}
+
+
+async def heard(client: LiveClient, channel: str, **what: Any) -> dict[str, Any]:
+    """Return the next message of a channel that says this of an order; others are passed over."""
+    while True:
+        frame = await client.next()
+        assert frame["type"] == "message", frame
+        if frame["channel"] == channel and (
+            not what or any(what.items() <= order.items() for order in frame["data"]["orders"])
+        ):
+            return frame
+
+
+async def begun(client: LiveClient, channel: str) -> dict[str, Any]:
+    """Subscribe, and return the state that is shown first."""
+    assert (await client.ask("subscribe", channel=channel))["type"] == "subscribed"
+    snapshot = await client.next()
+    assert snapshot["type"] == "snapshot"
+    return dict(snapshot["data"])
+
+
+async def two_traders(house: LiveHouse, client: AsyncClient) -> tuple[Trader, Trader]:
+    for engine in house.services.engines.values():
+        await led(engine)
+    alice = await trader(client, house.services, "alice", BTC="1")
+    return alice, await trader(client, house.services, "bob", USDT="100000")
+
+
+async def test_two_people_trade_and_both_hear_of_it(settings: Settings, database_url: str) -> None:
+    async with live_house(database_url, settings) as house:
+        app = create_app(AppRole.API, house.services)
+        async with AsyncClient(transport=ASGITransport(app=app), base_url="http://test") as client:
+            alice, bob = await two_traders(house, client)
+            rests = await alice.place(side="sell", price="60000", quantity="0.2")
+            async with await house.client(alice.who) as hers, await house.client(bob.who) as his:
+                waiting = await begun(hers, "orders")
+                nothing = await begun(his, "orders")
+                book = await begun(his, "book:btcusdt")
+                await his.subscribe("trades:BTCUSDT")
+                taken = await bob.place(price="60000", quantity="0.1")
+                sold = await heard(hers, "orders", id=rests["id"], status="partially_filled")
+                told = {frame["channel"]: frame["data"] for frame in await his.take(3)}
+            page = await client.get("/api/v1/candles", params=CANDLE)
+            listed = (await bob.get("/api/v1/notifications")).json()["items"]
+            hers_listed = (await alice.get("/api/v1/notifications")).json()["items"]
+
+    assert [order["id"] for order in waiting["orders"]] == [rests["id"]]
+    assert nothing == {"orders": [], "more": False}
+    assert book["asks"] == [{"price": "60000.00", "quantity": "0.20000"}]
+    assert [(fill["order_id"], fill["liquidity"]) for fill in sold["data"]["fills"]] == [
+        (rests["id"], "maker")
+    ]
+    assert told.keys() == {"orders", "trades:BTC/USDT", "book:BTC/USDT"}
+    assert [(each["id"], each["status"]) for each in told["orders"]["orders"]] == [
+        (taken["id"], "filled")
+    ]
+    assert [each["quantity"] for each in told["trades:BTC/USDT"]["trades"]] == ["0.10000"]
+    assert told["book:BTC/USDT"]["asks"] == [{"price": "60000.00", "quantity": "0.10000"}]
+    assert [candle["close"] for candle in page.json()["items"]] == ["60000"]
+    assert [(each["kind"], each["facts"]["id"]) for each in listed] == [
+        ("order_filled", taken["id"])
+    ]
+    assert hers_listed == []
+
+
+async def test_who_comes_back_hears_what_was_missed_at_another_process(
+    settings: Settings, database_url: str, valkey: Valkey
+) -> None:
+    async with (
+        live_house(database_url, settings, redis_url=valkey.url) as one,
+        live_house(database_url, settings, redis_url=valkey.url) as other,
+    ):
+        leading = one if one.services.engines[1].is_leading else other
+        listening = other if leading is one else one
+        app = create_app(AppRole.API, leading.services)
+        async with AsyncClient(transport=ASGITransport(app=app), base_url="http://test") as client:
+            alice = await trader(client, leading.services, "alice", BTC="1")
+            async with await listening.client(alice.who) as hers:
+                await begun(hers, "orders")
+                first = await alice.place(side="sell", price="60000", quantity="0.2")
+                seen = await heard(hers, "orders", id=first["id"])
+            missed = await alice.cancel(first["id"])
+            async with await listening.client(alice.who) as again:
+                await again.ask("subscribe", channel="orders", after=seen["seq"])
+                came = await heard(again, "orders", id=first["id"])
+
+    assert missed["status"] == "cancelled"
+    assert (came["seq"], came["data"]["orders"][0]["status"]) == (seen["seq"] + 1, "cancelled")
+
+
+async def test_nobody_hears_on_anothers_channel_of_orders(
+    settings: Settings, database_url: str
+) -> None:
+    async with live_house(database_url, settings) as house:
+        alice = await person(house.services, "alice")
+        async with await house.client(alice) as hers:
+            refused = [
+                await hers.ask("subscribe", channel=named)
+                for named in ("orders:1", f"orders:{alice.user_id}", "trades:", "book:PIKACHU")
+            ]
+
+    assert [each["code"] for each in refused] == [
+        *["channel-unknown"] * 3,
+        "symbol-unknown",
+    ]
