@@ -120,9 +120,13 @@ _UNPREFIXED: dict[AppRole, tuple[APIRouter, ...]] = {
     AppRole.ENGINE: (),
 }
 
-# Answered without FastAPI's detour (bench/credentials_list.py, bench/prices.py).
+# Answered without FastAPI's detour (bench/credentials_list.py, prices.py, orders_http.py).
 _HOT: dict[AppRole, tuple[Endpoint, ...]] = {
-    AppRole.API: (credential_routes.list_credentials, price_routes.list_prices),
+    AppRole.API: (
+        credential_routes.list_credentials,
+        price_routes.list_prices,
+        order_routes.place_order,
+    ),
     AppRole.PRICES: (price_routes.list_prices,),
     AppRole.SETTLEMENT: (),
     AppRole.ENGINE: (),

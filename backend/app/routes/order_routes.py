@@ -3,7 +3,7 @@
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path, Query, Response
 
 from backend.app.errors import (
     BadRequest,
@@ -54,6 +54,7 @@ _SEVERAL: Final[dict[int | str, dict[str, Any]]] = {
 @router.post(
     "/orders",
     status_code=HTTPStatus.CREATED,
+    response_model=OrderShown,
     responses=refusals(
         Unauthenticated,
         OrderRefused,
@@ -64,13 +65,14 @@ _SEVERAL: Final[dict[int | str, dict[str, Any]]] = {
         *_NOT_AT_HAND,
     ),
 )
-async def place_order(asked: OrderCreate, user: Trader, services: ServicesDep) -> OrderShown:
+async def place_order(asked: OrderCreate, user: Trader, services: ServicesDep) -> Response:
     """Buy or sell. The answer comes when the order is committed, with what it traded at once.
 
     The same order under the same `client_order_id` is placed once, however often it is sent; the
     answer shows it as it stands by then. Another order under that id is refused.
     """
-    return await services.orders.place(user.user_id, asked)
+    placed = await services.orders.place(user.user_id, asked)
+    return Response(placed.model_dump_json(), HTTPStatus.CREATED, media_type="application/json")
 
 
 @router.post("/orders/batch", responses=_SEVERAL | refusals(Unauthenticated, *_NOT_AT_HAND))
