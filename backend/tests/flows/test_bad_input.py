@@ -30,7 +30,9 @@ module_fixture = pytest_asyncio.fixture(scope="module", loop_scope="module")
 
 @module_fixture
 async def house(cluster_url: str, template_database: str) -> AsyncIterator[House]:
-    async with running_house(cluster_url, template_database, settings_for_tests()) as running:
+    async with running_house(
+        cluster_url, template_database, settings_for_tests(), works=False
+    ) as running:
         yield running
 
 

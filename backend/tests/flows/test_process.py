@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -21,6 +22,13 @@ from backend.tests.support.postgres import cluster_url
 
 STRONGROOM = Path(sys.executable).with_name("strongroom")
 SECONDS_MAX = 60
+
+
+class Begun(NamedTuple):
+    """Where `strongroom up` runs, and what it said as it began."""
+
+    home: Path
+    said: str
 
 
 def environment(home: Path, **variables: str) -> dict[str, str]:
@@ -84,6 +92,14 @@ def home(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Begun]:
+    """For tests that leave it running as it is."""
+    home = tmp_path_factory.mktemp("begun")
+    with up(home) as (_, said):
+        yield Begun(home, said)
+
+
 def test_the_password_is_shown_at_the_first_start_only_and_can_be_reset(home: Path) -> None:
     with up(home) as (process, said):
         os.killpg(process.pid, signal.SIGINT)
@@ -101,9 +117,8 @@ def test_the_password_is_shown_at_the_first_start_only_and_can_be_reset(home: Pa
     assert first[1] not in said_again + reset.stdout + reset.stderr
 
 
-def test_secrets_are_readable_by_their_owner_alone(home: Path) -> None:
-    with up(home):
-        kept = home / "kept"
+def test_secrets_are_readable_by_their_owner_alone(begun: Begun) -> None:
+    kept = begun.home / "kept"
 
     assert (kept / "secrets.env").stat().st_mode & 0o077 == 0
     assert kept.stat().st_mode & 0o077 == 0
@@ -120,19 +135,17 @@ def test_ctrl_c_ends_everything_without_a_trace(home: Path) -> None:
         get(f"{api_url(said)}/healthz")
 
 
-def test_prices_come_along_on_a_port_of_their_own(home: Path) -> None:
-    with up(home) as (_, said):
-        found = re.search(r"prices\s+(http://\S+)", said)
-        assert found, said
-        until = time.monotonic() + SECONDS_MAX
-        # The first refresh runs beside the requests.
-        while (status := get(f"{found[1]}/prices/btc-usdt")) != 200:
-            assert status in {404, 503}
-            assert time.monotonic() < until
-            time.sleep(0.1)
-        docs = get(f"{found[1]}/docs")
+def test_prices_come_along_on_a_port_of_their_own(begun: Begun) -> None:
+    found = re.search(r"prices\s+(http://\S+)", begun.said)
+    assert found, begun.said
+    until = time.monotonic() + SECONDS_MAX
+    # The first refresh runs beside the requests.
+    while (status := get(f"{found[1]}/prices/btc-usdt")) != 200:
+        assert status in {404, 503}
+        assert time.monotonic() < until
+        time.sleep(0.1)
 
-    assert docs == 200
+    assert get(f"{found[1]}/docs") == 200
 
 
 def test_after_a_kill_it_starts_again_and_serves(home: Path) -> None:
@@ -144,9 +157,8 @@ def test_after_a_kill_it_starts_again_and_serves(home: Path) -> None:
         assert get(f"{api_url(said)}/readyz") == 200
 
 
-def test_a_second_start_in_the_same_home_is_refused_plainly(home: Path) -> None:
-    with up(home):
-        second = run("up", home=home)
+def test_a_second_start_in_the_same_home_is_refused_plainly(begun: Begun) -> None:
+    second = run("up", home=begun.home)
 
     assert second.returncode == 2
     assert "Traceback" not in second.stderr

@@ -54,7 +54,9 @@ JSON_VALUES = st.recursive(
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def house(cluster_url: str, template_database: str) -> AsyncIterator[House]:
-    async with running_house(cluster_url, template_database, settings_for_tests()) as running:
+    async with running_house(
+        cluster_url, template_database, settings_for_tests(), works=False
+    ) as running:
         yield running
 
 

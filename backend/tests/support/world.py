@@ -33,13 +33,18 @@ class House:
 
 @asynccontextmanager
 async def running_house(
-    cluster_url: str, template: str, settings: Settings, clock: Clock = utc_now
+    cluster_url: str,
+    template: str,
+    settings: Settings,
+    clock: Clock = utc_now,
+    *,
+    works: bool = True,
 ) -> AsyncIterator[House]:
-    """Run a house on a database of its own until the block ends."""
+    """Run a house on a database of its own; with workers beside the requests, if it `works`."""
     async with copy_of(cluster_url, template) as url:
         connector = FakeConnector()
         services = Container(settings, url, clock, connector)
-        await services.start()
+        await (services.start() if works else services.open())
         # An unexpected exception is answered, as over a socket, and not raised in the test.
         transport = ASGITransport(
             app=create_app(AppRole.API, services),
