@@ -21,9 +21,9 @@ WITH moved AS (
     RETURNING chain
 )
 INSERT INTO audit_events (chain, seq, at, payload, hash)
-SELECT moved.chain, link.* FROM moved, unnest(
-    $6::bigint[], $7::timestamptz[], $8::bytea[], $9::bytea[]
-) AS link
+SELECT moved.chain, $2 + link.place, link.at, link.payload, link.hash FROM moved, unnest(
+    $6::timestamptz[], $7::bytea[], $8::bytea[]
+) WITH ORDINALITY AS link (at, payload, hash, place)
 """
 _LOCK: Final = "SELECT seq, hash FROM audit_chain_heads WHERE chain = $1 FOR UPDATE"
 _NOTHING_WRITTEN: Final = "INSERT 0 0"
@@ -90,7 +90,6 @@ async def _append_after(
     said = await connection.execute(
         _APPEND,
         *(CHAIN, *head, *last),
-        [link.seq for link in links],
         [record.at for record in records],
         [record.payload for record in records],
         [link.hash for link in links],

@@ -16,6 +16,7 @@ import asyncpg
 from backend.app.audit_record import WrittenRecord
 from backend.app.database import Database, outages_translated
 from backend.app.errors import DatabaseUnavailable
+from backend.app.repositories.array_text import array_text, decimal_array_text
 from backend.app.repositories.audit_appender import append_within
 
 ROUTE: Final = "withdrawals"
@@ -29,17 +30,17 @@ SET enable_mergejoin = off; SET enable_material = off; SET plan_cache_mode = for
 # A merchant's pool never changes, so it can be read before anything is held.
 _HOLD_POOLS: Final = """
 SELECT id, balance FROM ledger_accounts
-WHERE id = ANY (ARRAY(SELECT pool_id FROM merchants WHERE user_id = ANY ($1::bigint[])))
+WHERE id = ANY (ARRAY(SELECT pool_id FROM merchants WHERE user_id = ANY ($1::text::bigint[])))
 ORDER BY id FOR UPDATE
 """
 _MERCHANTS: Final = """
 SELECT m.user_id, m.state, m.account_id, m.pool_id, a.balance, a.credit_limit
 FROM merchants AS m LEFT JOIN ledger_accounts AS a ON a.id = m.account_id
-WHERE m.user_id = ANY ($1::bigint[])
+WHERE m.user_id = ANY ($1::text::bigint[])
 """
 _KEPT: Final = f"""
 SELECT kept.user_id, kept.key, kept.fingerprint, kept.status, kept.body
-FROM unnest($1::bigint[], $2::text[]) AS asked (user_id, key) CROSS JOIN LATERAL (
+FROM unnest($1::text::bigint[], $2::text[]) AS asked (user_id, key) CROSS JOIN LATERAL (
     SELECT * FROM idempotency_keys AS k
     WHERE k.user_id = asked.user_id AND k.route = '{ROUTE}' AND k.key = asked.key OFFSET 0
 ) AS kept
@@ -52,12 +53,13 @@ FROM generate_series(1, $1)
 _WRITE: Final = f"""
 WITH booked AS (
     SELECT * FROM unnest(
-        $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::numeric[]
+        $2::text::bigint[], $3::text::bigint[], $4::text::bigint[], $5::text::bigint[],
+        $6::text::bigint[], $7::text::numeric[]
     ) AS booking (id, movement_id, user_id, account_id, pool_id, amount)
 ), kept AS (
     INSERT INTO idempotency_keys (user_id, route, key, fingerprint, status, body, created_at)
     SELECT user_id, '{ROUTE}', key, fingerprint, status, body, $1 FROM unnest(
-        $8::bigint[], $9::text[], $10::bytea[], $11::smallint[], $12::bytea[]
+        $8::text::bigint[], $9::text[], $10::bytea[], $11::text::smallint[], $12::bytea[]
     ) AS answer (user_id, key, fingerprint, status, body)
 ), moved AS (
     INSERT INTO ledger_movements (id, kind, reference_id, at)
@@ -127,7 +129,7 @@ class OpenBook:
     async def read(self, scopes: Sequence[tuple[int, str]]) -> Standing:
         """Hold the pools behind these users, and return what stands for them and their keys."""
         fetch = self.connection.fetch
-        user_ids = [user_id for user_id, _ in scopes]
+        user_ids = array_text(user_id for user_id, _ in scopes)
         pools = await fetch(_HOLD_POOLS, user_ids)
         merchants = await fetch(_MERCHANTS, user_ids)
         kept = await fetch(_KEPT, user_ids, [key for _, key in scopes])
@@ -147,8 +149,11 @@ class OpenBook:
         records: Sequence[WrittenRecord],
     ) -> None:
         """Write what was decided: withdrawals, movements, keys and, last, the trail."""
+        *numbers, amounts = _columns(bookings, Booking)
+        user_ids, keys, fingerprints, statuses, bodies = _columns(answers, KeptLine)
         await self.connection.execute(
-            _WRITE, at, *_columns(bookings, Booking), *_columns(answers, KeptLine)
+            *(_WRITE, at, *map(array_text, numbers), decimal_array_text(amounts)),
+            *(array_text(user_ids), keys, fingerprints, array_text(statuses), bodies),
         )
         await append_within(self.connection, records)
 
