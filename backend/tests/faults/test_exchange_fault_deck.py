@@ -62,7 +62,7 @@ def asked(exchange: str, keys: SigningKeys) -> dict[str, Any]:
 async def restarted(settings: Settings, database_url: str) -> AsyncIterator[AsyncClient]:
     """Yield a client of a new house on the same database: its circuit breakers are closed."""
     container = Container(settings, database_url, utc_now)
-    await container.start()
+    await container.open()
     transport = ASGITransport(app=create_app(AppRole.API, container), client=("127.0.0.1", 50000))
     async with AsyncClient(transport=transport, base_url="http://test") as client:
         yield client
