@@ -112,4 +112,11 @@ CORRECTIONS: Final = (
         "orderbook = exchange.fetch_order_book(symbol)",
         "orderbook = await exchange.fetch_order_book(symbol)",
     ),
+    *_in_shared(
+        "assert isinstance(fee_object['cost'], numbers.Real), key_string",
+        "assert isinstance(fee_object['cost'], str if exchange.id == 'htx' and key == 'fee'"
+        " and 'clientOrderId' in entry else numbers.Real), key_string",
+        1,
+        "Its class of HTX leaves the fee of an order as text, whatever the exchange answers.",
+    ),
 )
