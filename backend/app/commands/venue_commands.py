@@ -15,6 +15,9 @@ app = typer.Typer(
 
 _ORDERS_MAX = 10_000_000
 _CLIENTS_MAX = 10_000
+_LEVELS_MAX = 10
+_BPS_MAX = 1_000
+_EVERY_SECONDS_MAX = 3_600
 
 
 @app.command()
@@ -57,3 +60,51 @@ def bench(
     from backend.app.commands.venue_bench import bench as act
 
     run(act(file, clients, processes))
+
+
+@app.command("make-market")
+def make_market(
+    *,
+    url: Annotated[str, typer.Option(help="Where the API listens.")] = "http://127.0.0.1:8000",
+    symbol: Annotated[
+        list[str] | None, typer.Option(help="BTC/USDT; as often as you like. None: all there are.")
+    ] = None,
+    levels: Annotated[int, typer.Option(min=1, max=_LEVELS_MAX, help="Of each side.")] = 5,
+    spread_bps: Annotated[
+        int, typer.Option(min=1, max=_BPS_MAX, help="Between best bid and ask, in 0.01 %.")
+    ] = 20,
+    threshold_bps: Annotated[
+        int, typer.Option(min=1, max=_BPS_MAX, help="So far the price moves before it quotes anew.")
+    ] = 10,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed, the same sizes.")] = 7,
+    every_seconds: Annotated[
+        float, typer.Option(min=1, max=_EVERY_SECONDS_MAX, help="How often it looks.")
+    ] = 5,
+    key_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="Holds a platform key that may trade; or set STRONGROOM_API_KEY."
+            " Without one a user is made for this run."
+        ),
+    ] = None,
+) -> None:
+    """Keep a book of test funds around the price on a running house, until Ctrl-C."""
+    import os
+
+    from backend.app.commands.market_maker import make_market as act
+    from backend.app.commands.market_maker import read_key
+    from backend.app.commands.market_quotes import Plan
+
+    async def quote() -> int:
+        key = read_key(key_file, os.environ)
+        plan = Plan(
+            symbols=tuple(symbol or ()),
+            levels=levels,
+            spread_bps=spread_bps,
+            threshold_bps=threshold_bps,
+            seed=seed,
+            every_seconds=every_seconds,
+        )
+        return await act(url, key, plan)
+
+    run(quote())
