@@ -75,14 +75,19 @@ async def place_order(asked: OrderCreate, user: Trader, services: ServicesDep) -
     return Response(placed.model_dump_json(), HTTPStatus.CREATED, media_type="application/json")
 
 
-@router.post("/orders/batch", responses=_SEVERAL | refusals(Unauthenticated, *_NOT_AT_HAND))
-async def place_orders(asked: OrderBatch, user: Trader, services: ServicesDep) -> BatchAnswer:
+@router.post(
+    "/orders/batch",
+    response_model=BatchAnswer,
+    responses=_SEVERAL | refusals(Unauthenticated, *_NOT_AT_HAND),
+)
+async def place_orders(asked: OrderBatch, user: Trader, services: ServicesDep) -> Response:
     """Place up to 100 orders, one after the other; each is placed or refused by itself.
 
     The items of the answer are in the order of the request: `order`, or `problem` with what the
     order alone would have been refused with. A body that is malformed anywhere places nothing.
     """
-    return await services.orders.place_all(user.user_id, asked)
+    ends = await services.orders.place_all(user.user_id, asked)
+    return Response(ends.model_dump_json(), media_type="application/json")
 
 
 @router.get("/orders", responses=refusals(Unauthenticated, SymbolUnknown))

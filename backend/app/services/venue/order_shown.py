@@ -79,9 +79,7 @@ def fill(market: Instrument, row: Fill) -> FillShown:
 
 def _shown(market: Instrument, known: Known, updated_at: datetime) -> OrderShown:
     order, lots, budget = known.order, market.lots_per_unit, known.order.budget
-    # Everything is of its type already, and most of a batch's time would go into looking again
-    # (bench/orders_http.py).
-    return OrderShown.model_construct(
+    return OrderShown(
         id=known.id,
         client_order_id=order.client_order_id,
         symbol=market.symbol,

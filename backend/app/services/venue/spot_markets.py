@@ -1,5 +1,6 @@
 """The spot markets, by their ids and by the names that people type."""
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Final
@@ -56,15 +57,16 @@ class SpotMarkets:
         self._database = database
         self._now = now
         self._read: tuple[datetime, Markets] | None = None
+        self._reading = asyncio.Lock()
 
     async def all(self) -> Markets:
         """Return the markets."""
-        now = self._now()
-        if self._read is None or now - self._read[0] >= MARKETS_KEPT_FOR:
-            async with self._database.snapshot() as session:
-                found = await VenueRepository(session).instruments(SPOT_SHARD)
-            self._read = now, Markets(map(_instrument, found))
-        return self._read[1]
+        found = self._fresh()
+        if found is None:
+            # One reads for all who ask meanwhile: it may be everybody.
+            async with self._reading:
+                found = self._fresh() or await self._read_anew()
+        return found
 
     async def named(self, name: str) -> Instrument:
         """Return the market of a name, in any of its spellings.
@@ -86,6 +88,19 @@ class SpotMarkets:
             SymbolUnknown: there is none.
         """
         return (await self.named(name)).symbol
+
+    def _fresh(self) -> Markets | None:
+        if self._read is None or self._now() - self._read[0] >= MARKETS_KEPT_FOR:
+            return None
+        return self._read[1]
+
+    async def _read_anew(self) -> Markets:
+        now = self._now()
+        async with self._database.snapshot() as session:
+            rows = await VenueRepository(session).instruments(SPOT_SHARD)
+        found = Markets(map(_instrument, rows))
+        self._read = now, found
+        return found
 
 
 def _instrument(row: InstrumentRow) -> Instrument:
