@@ -26,18 +26,15 @@ from backend.app.venue.snapshot_form import written as written_snapshot
 SILENCE_SECONDS_MAX: Final = 15
 """A leader that says nothing for so long has lost the lead."""
 SNAPSHOTS_KEPT: Final = 2
-OPEN: Final = "open"
-FILLED: Final = "filled"
 # Strongroom's own: nobody else on this database may use this class.
 _LOCK_CLASS: Final = 0x53525645
 _NAME: Final = "SET application_name = 'strongroom engine'"
 # Everything here is found by its key. A plan made while the tables were small, or not analyzed yet,
-# would read them whole in every batch; and a plan for each batch costs more than it is worth.
+# would read them whole in every batch.
 _BY_KEYS: Final = (
     "SET enable_seqscan = off",
     "SET enable_hashjoin = off",
     "SET enable_mergejoin = off",
-    "SET plan_cache_mode = force_generic_plan",
     "SET jit = off",
 )
 _PREPARE: Final = (
@@ -47,6 +44,8 @@ _PREPARE: Final = (
     "SET tcp_keepalives_interval = 2",
     "SET tcp_keepalives_count = 3",
     *_BY_KEYS,
+    # A plan for each batch costs more than it is worth.
+    "SET plan_cache_mode = force_generic_plan",
 )
 _TAKE: Final = """
 INSERT INTO venue_epochs AS mine (shard, epoch, taken_at) VALUES ($1, 1, $2)
@@ -236,7 +235,8 @@ class VenueLedger:
         """Return a connection for whatever happens beside the writing."""
         if self._reader is None:
             self._reader = await self._database.own_connection()
-            for each in (_NAME, *_BY_KEYS):
+            # Where one of several keys fits, a plan of when the tables were empty takes any.
+            for each in (_NAME, *_BY_KEYS, "SET plan_cache_mode = force_custom_plan"):
                 await self._reader.execute(each)
         return self._reader
 

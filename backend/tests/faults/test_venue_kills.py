@@ -30,7 +30,7 @@ async def main():
             number = next(numbers)
             side = Side.BUY if number % 2 else Side.SELL
             name = f"{os.environ['NAME']}-{number}"
-            placed = await engine.place(NewOrder(account, 1 + number % 4, side, 250, 1, name))
+            placed = await engine.place(NewOrder(account, 1 + number // 2 % 4, side, 250, 1, name))
             os.write(1, f"{account} {name} {placed.id}\\n".encode())
 
     async with running(engine):
