@@ -6,7 +6,7 @@ open when they were last looked at. So nothing is missed, whoever brought it abo
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from backend.app.exchanges.answers.base import World
 from backend.app.exchanges.answers.binance_streams import (
@@ -18,6 +18,9 @@ from backend.app.exchanges.answers.binance_streams import (
 from backend.app.exchanges.key_information import Balance
 from backend.app.exchanges.market_values import Fill, Order, OrderStatus
 
+LOOKS_PER_BALANCE: Final = 10
+"""Without any news of orders, only a deposit changes a balance: it is told a second later."""
+
 
 class UserStream:
     """What was told of an account so far."""
@@ -28,12 +31,14 @@ class UserStream:
         self._last_order_id = 0
         self._open: dict[int, Order] = {}
         self._held: dict[str, Balance] = {}
+        self._looked = 0
 
     async def begin(self) -> None:
         """Take what there is for told."""
         known = await self._world.orders(self._account_id)
         self._last_order_id = max((order.order_id for order in known), default=0)
-        self._open = {order.order_id: order for order in known if order.is_open}
+        resting = await self._world.open_orders(self._account_id)
+        self._open = {order.order_id: order for order in resting}
         self._held = await self._balances()
 
     async def news(self) -> list[dict[str, Any]]:
@@ -42,6 +47,9 @@ class UserStream:
             self._account_id, self._last_order_id, tuple(self._open)
         )
         events = [event for order in orders async for event in self._told(order)]
+        self._looked += 1
+        if not events and self._looked % LOOKS_PER_BALANCE:
+            return events
         held = await self._balances()
         changed = [each for asset, each in held.items() if self._held.get(asset) != each]
         self._held = held
