@@ -5,7 +5,7 @@ the engine and never on its way. Each step is bounded. Candles come first, which
 without harm; what else is told is written in the one transaction that moves the place: so all of it
 is told once, whenever this is killed, and whoever else tries meanwhile.
 
-Source: docs/decisions/0030-the-feed-follows-the-journal.md
+Source: docs/decisions/0027-the-feed-follows-the-journal.md
 """
 
 from collections.abc import Mapping, Sequence
