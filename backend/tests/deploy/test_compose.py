@@ -151,7 +151,8 @@ def test_engines_of_their_own_get_no_key_of_the_vault_and_the_api_then_has_none(
     given = scaled["engine"]["environment"]
 
     assert {name for name in given if SECRET.search(name)} == {"JWT_SECRET"}
-    assert given.keys() >= {"ROLE", "DATABASE_URL", "REDIS_URL", "EXCHANGE_MODE"}
+    kept = {name.upper() for name in MarketSettings.model_fields if "retention" in name}
+    assert given.keys() >= kept | {"ROLE", "DATABASE_URL", "REDIS_URL", "EXCHANGE_MODE"}
     backend = compose()["services"]["backend"]["environment"]
     assert {given[name] for name in ("DATABASE_URL", "REDIS_URL", "JWT_SECRET")} == {
         backend[name] for name in ("DATABASE_URL", "REDIS_URL", "JWT_SECRET")
