@@ -60,7 +60,11 @@ def create_sandbox_app(
     world = _world(seed.encode(), now_ms, accounts, venue)
     watched = WatchedWorld(world)
     deck = FaultDeck()
-    doors = {exchange: _door(exchange, cast("World", watched), accounts) for exchange in exchanges}
+    # Binance alone tells changes of a book, which its snapshots have to agree with.
+    behind = {BINANCE: cast("World", watched)}
+    doors = {
+        exchange: _door(exchange, behind.get(exchange, world), accounts) for exchange in exchanges
+    }
     mounts = [
         Mount(
             f"/{exchange}",
