@@ -113,6 +113,25 @@ async def test_an_order_sent_twice_under_one_id_is_placed_once(
     assert len((await client.get(ORDERS, headers=alice.headers)).json()) == 1
 
 
+@pytest.mark.usefixtures("market")
+async def test_an_open_order_is_taken_back_and_a_finished_one_is_not(
+    client: AsyncClient, alice: Person, bob: Person
+) -> None:
+    placed = (await place(client, alice))["id"]
+
+    foreign = await client.delete(f"{ORDERS}/{placed}", headers=bob.headers)
+    cancelled = await client.delete(f"{ORDERS}/{placed}", headers=alice.headers)
+    again = await client.delete(f"{ORDERS}/{placed}", headers=alice.headers)
+    older = await client.get(f"/apis/v1/orders/{placed}", headers=alice.headers)
+    sold = await place(client, bob, side="sell")
+
+    assert (foreign.status_code, foreign.json()["code"]) == (404, "order-not-found")
+    assert (cancelled.status_code, cancelled.json()["status"]) == (200, "cancelled")
+    assert (again.status_code, again.json()["code"]) == (409, "order-not-open")
+    assert older.json()["data"]["status"] == 3
+    assert sold["status"] == "open"
+
+
 BAD = [
     *[({"price": price}, 422, "validation") for price in ("", "-1", "1e3", "NaN", "Infinity")],
     *[({"price": price}, 422, "validation") for price in (" 2.50", "2.50\n", "2,50", "0x2", "٢")],

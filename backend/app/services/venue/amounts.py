@@ -3,7 +3,11 @@
 All of it is whole numbers: a `Decimal` context would round what has many digits.
 """
 
+from collections.abc import Mapping
 from decimal import Decimal
+from typing import Final
+
+_DECIMALS: Final[Mapping[int, int]] = {10**decimals: decimals for decimals in range(19)}
 
 
 def whole_units(amount: Decimal, per_unit: int) -> int | None:
@@ -23,11 +27,13 @@ def in_full(units: int, per_unit: int) -> str:
     >>> in_full(250, 100), in_full(-5, 100), in_full(7, 1)
     ('2.50', '-0.05', '7')
     """
-    decimals = len(str(per_unit)) - 1
+    decimals = _DECIMALS[per_unit]
     if not decimals:
         return str(units)
-    digits = str(abs(units)).zfill(decimals + 1)
-    return f"{'-' if units < 0 else ''}{digits[:-decimals]}.{digits[-decimals:]}"
+    if units < 0:
+        return f"-{in_full(-units, per_unit)}"
+    digits = str(units).zfill(decimals + 1)
+    return f"{digits[:-decimals]}.{digits[-decimals:]}"
 
 
 def in_short(units: int, per_unit: int) -> str:
