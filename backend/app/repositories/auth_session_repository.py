@@ -38,7 +38,7 @@ class AuthSessionRepository:
     async def find_live(
         self, session_ids: Collection[UUID], at: datetime
     ) -> dict[UUID, LiveSession]:
-        """Return those of some sessions that still count: not ended nor revoked, owner unchanged."""
+        """Return those of some sessions that count: not ended nor revoked, owner unchanged."""
         found = await self._session.execute(
             select(
                 AuthSession.id,
