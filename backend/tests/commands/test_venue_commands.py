@@ -1,15 +1,25 @@
 """`strongroom venue`: the same file from the same seed, the same digest from the same file."""
 
+import os
 import re
 from pathlib import Path
 
 import pytest
 
 from backend.app.commands.venue_file import made_lines, read_orders
+from backend.app.database import Database
 from backend.app.errors import ConfigurationError
 from backend.app.services.venue.replay import Replay
 from backend.tests.support.commands import strongroom
+from backend.tests.support.databases import server_connection
 from backend.tests.support.instruments import CARDS
+from backend.tests.support.venue import (
+    engine_on,
+    led,
+    running,
+    seeded_orders,
+    seeded_spot_commands,
+)
 
 HEADING = "trader,card,side,price\n"
 
@@ -72,3 +82,24 @@ def test_a_bench_prints_the_digest_of_its_file_whoever_sends_it(tmp_path: Path) 
         assert "p99" in each.stdout
     for each in told[:2]:
         assert re.search(r"digest ([0-9a-f]{64})", each.stdout)[1] == market.digest()  # type: ignore[index]
+
+
+async def test_a_replay_proves_both_shards_and_names_what_differs(
+    tmp_path: Path, database: Database, database_url: str
+) -> None:
+    async with server_connection(database_url) as connection:
+        pair = await connection.fetchval("SELECT id FROM instruments WHERE symbol = 'BTC/USDT'")
+        for shard, commands in ((0, seeded_orders(200)), (1, seeded_spot_commands(200, pair))):
+            async with running(engine_on(database, shard)) as engine:
+                await led(engine)
+                await engine.carry_out(commands)
+        environment = {"PATH": os.environ["PATH"], "DATABASE_URL": database_url}
+        sound = strongroom("venue", "replay", "--verify", cwd=tmp_path, env=environment)
+        await connection.execute("UPDATE fills SET fee = fee + 1 WHERE trade_id = 1 AND is_maker")
+        changed = strongroom("venue", "replay", "--verify", cwd=tmp_path, env=environment)
+
+    assert (sound.returncode, sound.stdout.count("The tables say the same.")) == (0, 2)
+    assert re.search(r"^cards: 200 orders, \d+ trades", sound.stdout, re.MULTILINE)
+    assert re.search(r"^spot: \d+ orders, \d+ trades", sound.stdout, re.MULTILINE)
+    assert changed.returncode == 1
+    assert "DIFFERENT: a fill of account" in changed.stdout

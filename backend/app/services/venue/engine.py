@@ -181,6 +181,7 @@ class VenueEngine:
 
     async def _lead(self) -> None:
         self._ended.clear()
+        gc.set_threshold(*COLLECT_AFTER)
         try:
             async with asyncio.timeout(LOAD_SECONDS_MAX):
                 loaded = await self._ledger.load()
@@ -189,7 +190,6 @@ class VenueEngine:
             self._commands_since_snapshot = loaded.commands_after_snapshot
             _LOG.info("venue_leading", worker=self.name, replayed=loaded.commands_after_snapshot)
             self._leads.set()
-            gc.set_threshold(*COLLECT_AFTER)
             await self._work(loaded.books)
         finally:
             self._books = None
