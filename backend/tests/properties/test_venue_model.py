@@ -29,7 +29,7 @@ from backend.tests.support.venue_model import ATOMS, Model, atoms, lots, ticks
 from backend.tests.support.world import House, running_house
 
 SHORT_STEPS, SHORT_EXAMPLES = 20, 12
-LONG_STEPS, LONG_EXAMPLES = 40, 150
+LONG_STEPS, LONG_EXAMPLES = 40, 60
 # Few prices and quantities, so that orders meet; odd ones, so that fees are rounded.
 PRICES = st.integers(0, 5).map(lambda step: f"{10_000 + step}.37")
 QUANTITIES = st.sampled_from(["0.001", "0.00137", "0.00273", "0.005"])
