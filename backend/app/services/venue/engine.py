@@ -18,13 +18,13 @@ from backend.app.clock import Clock
 from backend.app.errors import (
     DatabaseUnavailable,
     EngineElsewhere,
-    OrderRefused,
     StrongroomError,
     VenueBusy,
 )
 from backend.app.logs import logger
 from backend.app.repositories.venue_ledger import LeadLost, VenueLedger
 from backend.app.repositories.venue_names import Known
+from backend.app.services.venue.admission import Admission
 from backend.app.services.venue.desk import Answer, Depth
 from backend.app.services.venue.flight import Flight, Waiting
 from backend.app.services.venue.plan import Plan, names_of
@@ -74,7 +74,7 @@ class VenueEngine:
         self._ledger = ledger
         self._now = now
         self._books: Books | None = None
-        self._instrument_ids: frozenset[int] = frozenset()
+        self._admission = Admission()
         self._waiting: deque[Waiting] = deque()
         self._watching: deque[_Watching] = deque()
         self._orders_waiting = 0
@@ -118,7 +118,7 @@ class VenueEngine:
         """Carry out commands, one after the other, in one batch; return what became of each.
 
         Raises:
-            OrderRefused: one names an instrument that is none of this shard; none was carried out.
+            OrderRefused, AssetUnknown, BadRequest: as `Admission`; none was carried out.
             EngineElsewhere, VenueBusy, OrderOutcomeUnknown: as `VenueDesk` says.
         """
         return await self._queued(commands)
@@ -126,9 +126,7 @@ class VenueEngine:
     def _queued(self, commands: Sequence[Command]) -> "asyncio.Future[list[Answer]]":
         if self._books is None or self._is_stopping:
             raise _elsewhere()
-        for each in commands:
-            if type(each) is NewOrder and each.instrument_id not in self._instrument_ids:
-                raise OrderRefused("There is no such instrument.", facts={"rule": "symbol"})
+        self._admission.check(commands)
         waiting = self._orders_waiting + len(commands)
         if waiting > QUEUE_ORDERS_MAX:
             raise VenueBusy(retry_after_seconds=_RETRY_AFTER_SECONDS)
@@ -142,11 +140,13 @@ class VenueEngine:
         """Return the committed book of an instrument: bids and asks, the best first.
 
         Raises:
+            SymbolUnknown: there is no such instrument.
             EngineElsewhere: the book is not kept here.
             VenueBusy: too many wait for a book.
         """
         if not self.is_leading:
             raise _elsewhere()
+        self._admission.check_instrument(instrument_id)
         if len(self._watching) >= BOOKS_WAITING_MAX:
             raise VenueBusy(retry_after_seconds=_RETRY_AFTER_SECONDS)
         answered: asyncio.Future[Depth] = asyncio.get_running_loop().create_future()
@@ -185,7 +185,7 @@ class VenueEngine:
         try:
             async with asyncio.timeout(LOAD_SECONDS_MAX):
                 loaded = await self._ledger.load()
-            self._instrument_ids = frozenset(each.id for each in loaded.instruments)
+            self._admission = Admission(loaded.instruments)
             self._books = loaded.books
             self._commands_since_snapshot = loaded.commands_after_snapshot
             _LOG.info("venue_leading", worker=self.name, replayed=loaded.commands_after_snapshot)
