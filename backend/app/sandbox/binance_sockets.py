@@ -19,7 +19,7 @@ from backend.app.exchanges.answers.base import World
 from backend.app.exchanges.wire import Right, WireRequest
 from backend.app.sandbox.accounts import SeededAccount
 from backend.app.sandbox.door import Door
-from backend.app.sandbox.market_streams import ROUND_SECONDS, MarketStreams, StreamUnknown
+from backend.app.sandbox.market_streams import ROUNDS_PER_SECOND, MarketStreams, StreamUnknown
 from backend.app.sandbox.socket_outbox import GOING_AWAY, SocketOutbox, close, texts
 from backend.app.sandbox.user_stream import UserStream
 
@@ -254,7 +254,7 @@ class _AccountListener:
     async def _follow(self, stream: UserStream) -> None:
         with suppress(StrongroomError):
             while True:
-                await asyncio.sleep(ROUND_SECONDS)
+                await asyncio.sleep(1 / ROUNDS_PER_SECOND)
                 for event in await stream.news():
                     self._outbox.say({"subscriptionId": _SUBSCRIPTION_ID, "event": event})
         # Nothing more is known for sure: whoever listened asks again.

@@ -24,7 +24,6 @@ from backend.app.exchanges.answers.binance_streams import (
 from backend.app.exchanges.market_values import Market, PublicTrade, Ticker
 from backend.app.sandbox.watched_books import WatchedBook
 
-ROUND_SECONDS: Final = 0.1
 ROUNDS_PER_SECOND: Final = 10
 TRADES_A_ROUND_MAX: Final = 1_000
 _TRADES_AT_FIRST: Final = 20
@@ -95,7 +94,7 @@ class MarketStreams:
                 if number % stream.rounds == 0:
                     await self._tell_one(name, stream)
             number += 1
-            await asyncio.sleep(ROUND_SECONDS)
+            await asyncio.sleep(1 / ROUNDS_PER_SECOND)
 
     async def _tell_one(self, name: str, stream: _Stream) -> None:
         events = await anext(stream.news)

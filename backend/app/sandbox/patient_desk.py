@@ -8,8 +8,8 @@ from backend.app.errors import EngineElsewhere
 from backend.app.services.venue.desk import Answer, Depth, VenueDesk
 from backend.app.venue.commands import Command
 
-LEAD_SECONDS_MAX: Final = 5.0
-_AGAIN_SECONDS: Final = 0.1
+LEAD_SECONDS_MAX: Final = 5
+_AGAINS_PER_SECOND: Final = 10
 
 _Told = TypeVar("_Told")
 
@@ -38,4 +38,4 @@ async def _asked(ask: Callable[[], Awaitable[_Told]]) -> _Told:
         except EngineElsewhere:
             if loop.time() >= until:
                 raise
-        await asyncio.sleep(_AGAIN_SECONDS)
+        await asyncio.sleep(1 / _AGAINS_PER_SECOND)
