@@ -69,8 +69,10 @@ async def test_what_a_client_reads_passes_ccxts_own_checks(client: Any) -> None:
 
     for market in markets.values():
         check_market(client, {}, "fetchMarkets", market)
+    # Gate tells no opening price; CCXT works it back from a rounded percentage.
+    rounded = {"compareOHLC": True} if client.id == "gate" else {}
     for symbol, ticker in (await client.fetch_tickers()).items():
-        check_ticker(client, {}, "fetchTickers", ticker, symbol)
+        check_ticker(client, rounded, "fetchTickers", ticker, symbol)
     for candle in await client.fetch_ohlcv(SYMBOL, "1h", limit=24):
         check_ohlcv(client, {}, "fetchOHLCV", candle, SYMBOL, soon_ms)
     for trade in await client.fetch_trades(SYMBOL, limit=20):
