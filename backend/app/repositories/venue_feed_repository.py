@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import (
     ARRAY,
+    CTE,
     BigInteger,
     ColumnElement,
     and_,
@@ -137,8 +138,10 @@ class VenueFeedRepository:
         )
         return found.all()
 
-    async def orders(self, span: Span, each_max: int) -> Sequence[ToldOrder]:
-        """Return users' orders that were placed or changed, as they stand: so many of each user.
+    async def orders(self, span: Span, rows_max: int, each_max: int) -> Sequence[ToldOrder]:
+        """Return users' orders that were placed or changed, as they stand: the newest of each user.
+
+        At most `rows_max`, shared alike, but one of each user; and `each_max` of one.
 
         Those that changed again later are not among them: they are told then.
         """
@@ -153,18 +156,20 @@ class VenueFeedRepository:
             )
             .join(User, User.id == Order.account_id)
             .where(_touched(span), Order.updated_at <= span.until)
-            .subquery("ranked")
+            .cte("ranked")
         )
         order = aliased(Order, ranked)
         found = await self._session.execute(
             select(order, ranked.c.orders, ranked.c.filled)
-            .where(ranked.c.place <= each_max)
+            .where(ranked.c.place <= _share(ranked, rows_max, each_max))
             .order_by(ranked.c.updated_at, ranked.c.id)
         )
         return [ToldOrder(*row) for row in found]
 
-    async def fills(self, trades: Sequence[Trade], each_max: int) -> Sequence[ToldFill]:
-        """Return users' sides of some trades: the newest of each user."""
+    async def fills(
+        self, trades: Sequence[Trade], rows_max: int, each_max: int
+    ) -> Sequence[ToldFill]:
+        """Return users' sides of some trades: the newest of each user, in the same numbers."""
         sides = [(side, each.id) for each in trades for side in _order_ids(each)]
         wanted = (
             func.unnest(
@@ -185,12 +190,12 @@ class VenueFeedRepository:
                 and_(Fill.order_id == wanted.c.order_id, Fill.trade_id == wanted.c.trade_id),
             )
             .join(User, User.id == Fill.account_id)
-            .subquery("ranked")
+            .cte("ranked")
         )
         fill = aliased(Fill, ranked)
         found = await self._session.execute(
             select(fill, ranked.c.fills)
-            .where(ranked.c.place <= each_max)
+            .where(ranked.c.place <= _share(ranked, rows_max, each_max))
             .order_by(ranked.c.trade_id, ranked.c.order_id)
         )
         return [ToldFill(*row) for row in found]
@@ -237,6 +242,12 @@ def _place_of(whose: _Column, order: _Column) -> ColumnElement[int]:
 def _count_of(whose: _Column, *which: ColumnElement[bool]) -> ColumnElement[int]:
     counted = func.count().filter(*which) if which else func.count()
     return counted.over(partition_by=whose)
+
+
+def _share(ranked: CTE, rows_max: int, each_max: int) -> ColumnElement[int]:
+    # As many first places as there are users.
+    users = select(func.count()).where(ranked.c.place == 1).scalar_subquery()
+    return func.greatest(1, func.least(each_max, rows_max / func.greatest(1, users)))
 
 
 def _order_ids(trade: Trade) -> tuple[int, int]:

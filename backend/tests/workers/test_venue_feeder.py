@@ -16,9 +16,15 @@ class Feed:
         self.steps = 0
         self.left = 0
         self.is_away = False
+        self.seconds = 0.0
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
 
     async def step(self) -> bool:
         self.steps += 1
+        self.now += self.seconds
         if self.is_away:
             raise ConnectionError
         self.left = max(0, self.left - 1)
@@ -34,7 +40,7 @@ async def steps_of(feeder: VenueFeeder, feed: Feed, ticks: int = 3) -> int:
 
 async def test_each_commit_is_told_and_then_nothing_is_asked() -> None:
     engine, feed = Engine(), Feed()
-    feeder = VenueFeeder(engine, feed)
+    feeder = VenueFeeder(engine, feed, feed.monotonic)
 
     assert await steps_of(feeder, feed) == 1
     engine.committed = 7
@@ -45,12 +51,12 @@ async def test_who_is_behind_goes_on_at_the_next_tick() -> None:
     engine, feed = Engine(), Feed()
     feed.left = 3
 
-    assert await steps_of(VenueFeeder(engine, feed), feed, 5) == 3
+    assert await steps_of(VenueFeeder(engine, feed, feed.monotonic), feed, 5) == 3
 
 
 async def test_where_the_engine_does_not_lead_nothing_is_told() -> None:
     engine, feed = Engine(), Feed()
-    feeder = VenueFeeder(engine, feed)
+    feeder = VenueFeeder(engine, feed, feed.monotonic)
     engine.is_leading = False
     assert await steps_of(feeder, feed) == 0
 
@@ -60,7 +66,7 @@ async def test_where_the_engine_does_not_lead_nothing_is_told() -> None:
 
 async def test_who_leads_again_looks_whether_another_left_something() -> None:
     engine, feed = Engine(), Feed()
-    feeder = VenueFeeder(engine, feed)
+    feeder = VenueFeeder(engine, feed, feed.monotonic)
     await feeder.tick()
     engine.is_leading = False
     await feeder.tick()
@@ -71,10 +77,22 @@ async def test_who_leads_again_looks_whether_another_left_something() -> None:
 
 async def test_a_step_that_fails_is_taken_again() -> None:
     engine, feed = Engine(), Feed()
-    feeder = VenueFeeder(engine, feed)
+    feeder = VenueFeeder(engine, feed, feed.monotonic)
     feed.is_away = True
     with pytest.raises(ConnectionError):
         await feeder.tick()
     feed.is_away = False
+
+    assert await steps_of(feeder, feed) == 1
+
+
+async def test_a_long_step_is_followed_by_a_rest_four_times_as_long() -> None:
+    engine, feed = Engine(), Feed()
+    feed.left, feed.seconds = 9, 0.5
+    feeder = VenueFeeder(engine, feed, feed.monotonic)
+    assert await steps_of(feeder, feed) == 1
+    feed.now += 1.9
+    assert await steps_of(feeder, feed) == 0
+    feed.now += 0.2
 
     assert await steps_of(feeder, feed) == 1

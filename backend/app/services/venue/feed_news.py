@@ -80,56 +80,63 @@ def trade_messages(markets: Markets, trades: Iterable[Trade]) -> dict[str, list[
 
 
 @dataclass
-class _Own:
-    """What one user is told."""
+class Own:
+    """What one user is told, and of how much."""
 
-    orders: list[Any] = field(default_factory=list)
-    fills: list[Any] = field(default_factory=list)
-    more: bool = False
+    orders: list[dict[str, Any]] = field(default_factory=list)
+    fills: list[dict[str, Any]] = field(default_factory=list)
+    orders_in_all: int = 0
+    fills_in_all: int = 0
+    filled_in_all: int = 0
 
 
-def own_messages(markets: Markets, news: News, user_ids: Collection[int]) -> dict[str, list[Body]]:
-    """Return a message for each of these users to whom something happened."""
-    own = {user_id: _Own() for user_id in user_ids}
-    for order, orders, _ in news.orders:
+def own_news(markets: Markets, news: News, user_ids: Collection[int]) -> dict[int, Own]:
+    """Return what each of these users is told."""
+    own = {user_id: Own() for user_id in user_ids}
+    for order, orders, filled in news.orders:
         if (mine := own.get(order.account_id)) is not None:
             shown = order_shown.stored(markets.by_id[order.instrument_id], order)
             mine.orders.append(shown.model_dump(mode="json"))
-            mine.more |= orders > TOLD_AT_ONCE_MAX
+            mine.orders_in_all, mine.filled_in_all = orders, filled
     for fill, fills in news.fills:
         if (mine := own.get(fill.account_id)) is not None:
             side = order_shown.fill(markets.by_id[fill.instrument_id], fill)
             mine.fills.append(side.model_dump(mode="json"))
-            mine.more |= fills > TOLD_AT_ONCE_MAX
-    return {orders_channel(user_id): [vars(mine)] for user_id, mine in own.items()}
+            mine.fills_in_all = fills
+    return own
 
 
-def notifications(
-    markets: Markets, news: News, user_ids: Collection[int], at: datetime
-) -> list[NotificationEvent]:
-    """Return what these users are notified of: their orders that are filled now."""
-    told: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
-    filled: dict[int, int] = {}
-    for order, _, of_user in news.orders:
-        if order.account_id in user_ids and of_user:
-            filled[order.account_id] = of_user
-            if order.status == OrderStatus.FILLED:
-                shown = order_shown.stored(markets.by_id[order.instrument_id], order)
-                told[order.account_id].append(shown.model_dump(mode="json", include=_FACTS))
+def own_messages(own: Mapping[int, Own]) -> dict[str, list[Body]]:
+    """Return a message for each user."""
+    return {
+        orders_channel(user_id): [
+            {
+                "orders": mine.orders,
+                "fills": mine.fills,
+                "more": (mine.orders_in_all, mine.fills_in_all)
+                != (len(mine.orders), len(mine.fills)),
+            }
+        ]
+        for user_id, mine in own.items()
+    }
+
+
+def notifications(own: Mapping[int, Own], at: datetime) -> list[NotificationEvent]:
+    """Return what users are notified of: their orders that are filled now."""
     events = []
-    for user_id, count in filled.items():
-        facts = told[user_id][-NOTIFIED_AT_ONCE_MAX:]
-        others = count - len(facts)
-        events += [_event(user_id, each, at) for each in facts]
-        if others:
+    for user_id, mine in own.items():
+        filled = [each for each in mine.orders if each["status"] == OrderStatus.FILLED]
+        named = filled[-NOTIFIED_AT_ONCE_MAX:]
+        events += [_event(user_id, {name: each[name] for name in _FACTS}, at) for each in named]
+        if others := mine.filled_in_all - len(named):
             events.append(_event(user_id, {"orders": others}, at))
     return events
 
 
-_FACTS: Final = {
+_FACTS: Final = (
     *("id", "client_order_id", "symbol", "side", "type"),
     *("executed_quantity", "executed_quote_quantity", "average_price"),
-}
+)
 
 
 def _event(user_id: int, facts: Mapping[str, Any], at: datetime) -> NotificationEvent:

@@ -34,15 +34,19 @@ from backend.app.services.venue.feed_news import (
     candle_trades,
     notifications,
     own_messages,
+    own_news,
     trade_messages,
 )
 from backend.app.services.venue.spot_markets import SPOT_SHARD, Markets, SpotMarkets
 
 ENTRIES_PER_STEP_MAX: Final = 200
-NUMBERS_PER_STEP_MAX: Final = 10_000
+NUMBERS_PER_STEP_MAX: Final = 50_000
 """Of the journal: so many batches, as long as they begin within so many commands."""
-TRADES_PER_STEP_MAX: Final = 5_000
+TRADES_PER_STEP_MAX: Final = 10_000
+ROWS_TOLD_PER_STEP_MAX: Final = 500
+"""Orders, and as many fills, of all users together: shared alike, but one of each."""
 BOOK_LEVELS_TOLD: Final = 20
+_TOLD_MAX: Final = (ROWS_TOLD_PER_STEP_MAX, TOLD_AT_ONCE_MAX)
 
 
 class Candles(Protocol):
@@ -87,8 +91,8 @@ class VenueFeed:
             span = await repository.span(place.sequence, ENTRIES_PER_STEP_MAX, NUMBERS_PER_STEP_MAX)
             trades = await repository.trades(place.trade_id, TRADES_PER_STEP_MAX)
             news = News(
-                await repository.orders(span, TOLD_AT_ONCE_MAX) if span else (),
-                await repository.fills(trades, TOLD_AT_ONCE_MAX) if trades else (),
+                await repository.orders(span, *_TOLD_MAX) if span else (),
+                await repository.fills(trades, *_TOLD_MAX) if trades else (),
                 trades,
             )
             if span:
@@ -118,14 +122,13 @@ class VenueFeed:
             if to != place:
                 await repository.move(place, to)
             user_ids = await repository.hold_users(news.user_ids) if news.user_ids else set()
+            own = own_news(markets, news, user_ids)
             # Its channels are locked before ours, here and wherever else both are.
-            await NotificationRepository(session).add(
-                *notifications(markets, news, user_ids, self._now())
-            )
+            await NotificationRepository(session).add(*notifications(own, self._now()))
             return await ChannelRepository(session).publish_all(
                 {
                     **trade_messages(markets, news.trades),
-                    **own_messages(markets, news, user_ids),
+                    **own_messages(own),
                     **self._book_messages(markets, books),
                 }
             )
