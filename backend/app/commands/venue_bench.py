@@ -24,8 +24,9 @@ from backend.app.logs import configure_logging
 from backend.app.migrations import migrate
 from backend.app.repositories.venue_ledger import VenueLedger
 from backend.app.repositories.venue_reading import first_number
-from backend.app.services.venue.engine import BATCH_ORDERS_MAX, VenueEngine
+from backend.app.services.venue.engine import VenueEngine
 from backend.app.services.venue.replay import replay
+from backend.app.services.venue.waiting_room import BATCH_ORDERS_MAX
 from backend.app.venue.commands import Command, NewOrder
 
 SHARDS: Final = (0, 2)

@@ -9,34 +9,27 @@ It may run in any number of processes: one leads, the others stand by and take o
 
 import asyncio
 import gc
-from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, Final, NamedTuple
+from typing import Final
 
 from backend.app.clock import Clock
 from backend.app.errors import (
     DatabaseUnavailable,
     EngineElsewhere,
     StrongroomError,
-    VenueBusy,
 )
 from backend.app.logs import logger
 from backend.app.repositories.venue_ledger import LeadLost, VenueLedger
 from backend.app.repositories.venue_names import Known
 from backend.app.services.venue.admission import Admission
 from backend.app.services.venue.desk import Answer, Depth
-from backend.app.services.venue.flight import Flight, Waiting
+from backend.app.services.venue.flight import Flight
 from backend.app.services.venue.plan import Plan, names_of
+from backend.app.services.venue.waiting_room import WaitingRoom
 from backend.app.venue.books import Books
 from backend.app.venue.commands import Command, NewOrder
-from backend.app.venue.orders import Side
 
-BATCH_ORDERS_MAX: Final = 5_000
-QUEUE_ORDERS_MAX: Final = 20_000
-AHEAD_ORDERS_MIN: Final = 100
-"""So many must wait for a batch to be decided while another is written; fewer wait for it."""
-BOOKS_WAITING_MAX: Final = 1_000
 COMMIT_SECONDS_MAX: Final = 10.0
 LOAD_SECONDS_MAX: Final = 120.0
 DRAIN_SECONDS_MAX: Final = 15.0
@@ -51,12 +44,6 @@ COLLECT_AFTER: Final = (20_000, 50, 50)
 it held everybody up for half a second (bench/venue.py)."""
 _RETRY_AFTER_SECONDS: Final = 1
 _LOG: Final = logger(__name__)
-
-
-class _Watching(NamedTuple):
-    instrument_id: int
-    levels_max: int
-    answered: "asyncio.Future[Depth]"
 
 
 class VenueEngine:
@@ -75,12 +62,10 @@ class VenueEngine:
         self._now = now
         self._books: Books | None = None
         self._admission = Admission()
-        self._waiting: deque[Waiting] = deque()
-        self._watching: deque[_Watching] = deque()
-        self._orders_waiting = 0
         self._snapshot_commands_max = snapshot_commands_max
         self._commands_since_snapshot = 0
         self._news = asyncio.Event()
+        self._room = WaitingRoom(self._news.set)
         self._leads = asyncio.Event()
         self._ended = asyncio.Event()
         self._ended.set()
@@ -127,14 +112,7 @@ class VenueEngine:
         if self._books is None or self._is_stopping:
             raise _elsewhere()
         self._admission.check(commands)
-        waiting = self._orders_waiting + len(commands)
-        if waiting > QUEUE_ORDERS_MAX:
-            raise VenueBusy(retry_after_seconds=_RETRY_AFTER_SECONDS)
-        answered: asyncio.Future[list[Answer]] = asyncio.get_running_loop().create_future()
-        self._waiting.append((commands, answered))
-        self._orders_waiting = waiting
-        self._news.set()
-        return answered
+        return self._room.ask(commands)
 
     async def depth(self, instrument_id: int, levels_max: int) -> Depth:
         """Return the committed book of an instrument: bids and asks, the best first.
@@ -147,12 +125,7 @@ class VenueEngine:
         if not self.is_leading:
             raise _elsewhere()
         self._admission.check_instrument(instrument_id)
-        if len(self._watching) >= BOOKS_WAITING_MAX:
-            raise VenueBusy(retry_after_seconds=_RETRY_AFTER_SECONDS)
-        answered: asyncio.Future[Depth] = asyncio.get_running_loop().create_future()
-        self._watching.append(_Watching(instrument_id, levels_max, answered))
-        self._news.set()
-        return await answered
+        return await self._room.watch(instrument_id, levels_max)
 
     async def tick(self) -> None:
         """Try to lead; whoever does, leads until it is stopped or the lead is lost."""
@@ -195,7 +168,7 @@ class VenueEngine:
             self._books = None
             self._leads.clear()
             self._ledger.close()
-            self._refuse_waiting()
+            self._room.refuse(_elsewhere)
             self._ended.set()
 
     async def _work(self, books: Books) -> None:
@@ -203,7 +176,7 @@ class VenueEngine:
         flying: Flight | None = None
         ready: Flight | None = None
         try:
-            while flying or ready or self._waiting or not self._is_stopping:
+            while flying or ready or not self._room.is_empty() or not self._is_stopping:
                 self._news.clear()
                 if flying is not None and flying.has_landed:
                     flying.check()
@@ -217,7 +190,7 @@ class VenueEngine:
                     ready = await self._decide(books, flying)
                     if flying is None:
                         flying, ready = self._launched(ready), None
-                self._show_books(books, ready or flying)
+                self._room.show(books, ready or flying)
                 await self._rest(books, flying)
             await self._snapshot(books, SNAPSHOT_COMMANDS_MIN)
         finally:
@@ -241,14 +214,12 @@ class VenueEngine:
                 await self._ledger.confirm()
 
     def _may_decide(self, flying: Flight | None) -> bool:
-        if flying is None:
-            return bool(self._waiting)
         is_due = self._commands_since_snapshot >= self._snapshot_commands_max
-        return self._orders_waiting >= AHEAD_ORDERS_MIN and not is_due
+        return self._room.has_group(is_alone=flying is None) and (flying is None or not is_due)
 
     async def _decide(self, books: Books, flying: Flight | None) -> Flight:
         """Decide what waits, on top of what is being written."""
-        group, commands = self._gather(is_alone=flying is None)
+        group, commands = self._room.gather(is_alone=flying is None)
         flight = Flight(group)
         try:
             names = names_of(commands)
@@ -273,36 +244,6 @@ class VenueEngine:
         flight.launch(self._ledger, COMMIT_SECONDS_MAX, self._news.set)
         return flight
 
-    def _gather(self, *, is_alone: bool) -> tuple[list[Waiting], list[Command]]:
-        room = BATCH_ORDERS_MAX
-        if is_alone and self._orders_waiting >= 2 * AHEAD_ORDERS_MIN:
-            # The other half is decided while this one is written, and so on from here.
-            room = min(room, self._orders_waiting // 2)
-        waiting = self._waiting
-        group: list[Waiting] = []
-        commands: list[Command] = []
-        while waiting and (not group or len(commands) + len(waiting[0][0]) <= room):
-            taken = waiting.popleft()
-            commands += taken[0]
-            group.append(taken)
-        self._orders_waiting -= len(commands)
-        if self._waiting:
-            self._news.set()
-        return group, commands
-
-    def _show_books(self, books: Books, last: Flight | None) -> None:
-        """Answer who asked for a book, as soon as what is in memory is committed."""
-        while self._watching:
-            instrument_id, levels_max, answered = self._watching.popleft()
-            depth = Depth(
-                books.depth(instrument_id, Side.BUY, levels_max),
-                books.depth(instrument_id, Side.SELL, levels_max),
-            )
-            if last is not None:
-                last.show(answered, depth)
-            elif not answered.done():
-                answered.set_result(depth)
-
     async def _snapshot(self, books: Books, commands_min: int) -> None:
         """Keep the books for a sooner start, if so much has happened since the last time."""
         if self._commands_since_snapshot < commands_min:
@@ -314,16 +255,6 @@ class VenueEngine:
         except (DatabaseUnavailable, TimeoutError) as trouble:
             # The journal says it all too, only later; the next one may succeed.
             _LOG.warning("venue_snapshot_failed", worker=self.name, kind=type(trouble).__name__)
-
-    def _refuse_waiting(self) -> None:
-        self._orders_waiting = 0
-        waiting: list[asyncio.Future[Any]] = [answered for _, answered in self._waiting]
-        waiting += [each.answered for each in self._watching]
-        self._waiting.clear()
-        self._watching.clear()
-        for answered in waiting:
-            if not answered.done():
-                answered.set_exception(_elsewhere())
 
 
 def _elsewhere() -> StrongroomError:

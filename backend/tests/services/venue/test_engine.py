@@ -17,7 +17,8 @@ from backend.app.errors import (
 )
 from backend.app.repositories.venue_ledger import LeadLost, VenueLedger
 from backend.app.repositories.venue_names import Known
-from backend.app.services.venue.engine import QUEUE_ORDERS_MAX, VenueEngine
+from backend.app.services.venue.engine import VenueEngine
+from backend.app.services.venue.waiting_room import QUEUE_ORDERS_MAX
 from backend.app.venue.commands import NewOrder
 from backend.app.venue.orders import Side
 from backend.tests.support.databases import server_connection

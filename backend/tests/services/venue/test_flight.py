@@ -10,8 +10,9 @@ import pytest
 from backend.app.database import Database
 from backend.app.errors import EngineElsewhere, OrderOutcomeUnknown
 from backend.app.repositories.venue_names import Known
-from backend.app.services.venue.engine import AHEAD_ORDERS_MIN, VenueEngine
+from backend.app.services.venue.engine import VenueEngine
 from backend.app.services.venue.replay import replay
+from backend.app.services.venue.waiting_room import AHEAD_ORDERS_MIN
 from backend.app.venue.commands import NewOrder
 from backend.app.venue.orders import Side
 from backend.tests.support.databases import server_connection
