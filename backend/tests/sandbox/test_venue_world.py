@@ -13,6 +13,9 @@ from sqlalchemy import text
 
 from backend.app.database import Database
 from backend.app.sandbox.accounts import EXCHANGES
+from backend.app.services.ledger.ledger_proof import prove_ledger
+from backend.app.services.venue.replay import replay
+from backend.app.services.venue.spot_markets import SPOT_SHARD
 from backend.tests.support.ccxt_clients import ccxt_client, lean_config, streaming_client
 from backend.tests.support.sandbox import RunningSandbox
 from backend.tests.support.venue_doors import doors_on
@@ -194,24 +197,17 @@ async def test_what_all_doors_hold_is_what_was_given(
         for asset, amount in (await trader.fetch_balance())["total"].items():
             held[asset] += Decimal(str(amount))
     async with database.snapshot() as session:
-        fees = dict(
-            (
-                await session.execute(
-                    text("SELECT asset, balance FROM ledger_accounts WHERE kind = 'fees'")
-                )
-            ).all()
+        rows = await session.execute(
+            text("SELECT asset, balance FROM ledger_accounts WHERE kind = 'fees'")
         )
-        unbalanced = await session.scalar(
-            text(
-                "SELECT count(*) FROM (SELECT asset FROM ledger_lines"
-                " JOIN ledger_accounts ON ledger_accounts.id = account_id"
-                " GROUP BY asset HAVING sum(amount) <> 0) AS wrong"
-            )
-        )
+        fees = dict(rows.all())
+    proof = await prove_ledger(database)
+    replayed = await replay(database, SPOT_SHARD)
     assert held["BTC"] + fees["BTC"] == Decimal("2.5") * len(EXCHANGES)
     assert held["USDT"] + fees["USDT"] == 100_000 * len(EXCHANGES)
     assert min(fees["BTC"], fees["USDT"]) > 0
-    assert unbalanced == 0
+    assert proof.findings == []
+    assert (replayed.difference, replayed.orders) == (None, 3 * len(EXCHANGES))
 
 
 async def test_the_streams_tell_of_the_venue(stack: AsyncExitStack, doors: RunningSandbox) -> None:
