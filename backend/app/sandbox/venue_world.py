@@ -23,6 +23,7 @@ from backend.app.exchanges.market_values import (
     OrderRequest,
     PublicTrade,
     Ticker,
+    TimeInForce,
 )
 from backend.app.models.venue import Fill as FillRow
 from backend.app.repositories.venue_account_repository import PaidOrder, VenueAccountRepository
@@ -135,7 +136,7 @@ class VenueWorld(PricedMarkets):
             market = self.market(asked.symbol)
             return self._turned_away.keep(account_id, market, asked, self._clock())
         order = await self.order(account_id, placed)
-        if asked.refuse_forbidden and not order.filled and not order.is_open:
+        if asked.refuse_forbidden and asked.time_in_force is TimeInForce.FOK and not order.filled:
             raise OrderRefused("not_fillable")
         return order
 

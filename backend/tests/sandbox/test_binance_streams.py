@@ -108,3 +108,17 @@ async def test_a_trade_and_what_it_leaves_are_told(client: Any) -> None:
 
     assert (trade["order"], trade["side"], trade["amount"]) == (order["id"], "sell", 0.001)
     assert balance["BTC"]["free"] == pytest.approx(before - 0.001)
+
+
+async def test_orders_go_through_the_websocket_too(client: Any) -> None:
+    async with asyncio.timeout(SOON_SECONDS):
+        placed = await client.create_order_ws(SYMBOL, "limit", "buy", 0.001, 20_000)
+        [resting] = await client.fetch_open_orders_ws(SYMBOL)
+        seen = await client.fetch_order_ws(placed["id"], SYMBOL)
+        cancelled = await client.cancel_order_ws(placed["id"], SYMBOL)
+        bought = await client.create_order_ws(SYMBOL, "market", "buy", 0.001)
+        trades = await client.fetch_my_trades_ws(SYMBOL)
+
+    assert placed["id"] == resting["id"] == seen["id"] == cancelled["id"]
+    assert (resting["status"], cancelled["status"]) == ("open", "canceled")
+    assert bought["id"] in {trade["order"] for trade in trades}

@@ -170,6 +170,33 @@ async def test_a_post_only_order_that_would_trade_is_refused_where_exchanges_ref
     assert await binance.fetch_open_orders(SYMBOL) == []
 
 
+@pytest.mark.parametrize("exchange", ["okx", "gate"])
+async def test_an_immediate_order_that_finds_nobody_is_cancelled(
+    stack: AsyncExitStack, doors: RunningSandbox, exchange: str
+) -> None:
+    trader = await client(stack, doors, exchange)
+
+    order = await trader.create_order(SYMBOL, "limit", "buy", 0.01, 60_000, {"timeInForce": "IOC"})
+
+    told = await seen(trader, order)
+    assert (told["status"], told["filled"]) == ("canceled", 0)
+
+
+async def test_gate_refuses_all_or_nothing_where_there_is_not_enough(
+    stack: AsyncExitStack, doors: RunningSandbox
+) -> None:
+    gate = await client(stack, doors, "gate")
+    okx = await client(stack, doors, "okx")
+    await okx.create_order(SYMBOL, "limit", "sell", 0.05, 60_000)
+    asked = SYMBOL, "limit", "buy"
+
+    with pytest.raises(ccxt.ExchangeError, match="FOK_NOT_FILL"):
+        await gate.create_order(*asked, 0.1, 60_000, {"timeInForce": "FOK"})
+    whole = await gate.create_order(*asked, 0.05, 60_000, {"timeInForce": "FOK"})
+
+    assert (whole["status"], whole["filled"]) == ("closed", 0.05)
+
+
 async def test_a_name_of_an_order_is_used_once(
     stack: AsyncExitStack, doors: RunningSandbox
 ) -> None:
