@@ -158,3 +158,63 @@ def test_both_tables_become_hypertables_with_the_indexes_they_have() -> None:
         ["ticks", "traded_at", "1 day"],
         ["candles", "open_time", "30 days"],
     ]
+
+
+ORDERS_OF_BEFORE = """
+INSERT INTO orders (id, account_id, instrument_id, side, price, quantity, executed_quantity,
+    status, created_at, updated_at)
+VALUES (1, 1, 1, 'sell', 250, 3, 2, 'open', now(), now()),
+    (2, 2, 1, 'buy', 300, 1, 1, 'filled', now(), now()),
+    (3, 2, 1, 'buy', 260, 1, 1, 'filled', now(), now()),
+    (4, 3, 1, 'buy', 240, 1, 0, 'open', now(), now())
+"""
+TRADES_OF_BEFORE = """
+INSERT INTO trades (instrument_id, id, maker_order_id, taker_order_id, taker_side, price, quantity,
+    traded_at)
+VALUES (1, 1, 1, 2, 'buy', 250, 1, now()), (1, 2, 1, 3, 'buy', 250, 1, now())
+"""
+
+
+async def test_orders_of_before_the_spot_market_know_what_they_traded_at(
+    empty_database: str,
+) -> None:
+    await asyncio.to_thread(migrate, empty_database, "014")
+    await run(empty_database, ORDERS_OF_BEFORE)
+    await run(empty_database, TRADES_OF_BEFORE)
+
+    await asyncio.to_thread(migrate, empty_database)
+
+    async with server_connection(empty_database) as connection:
+        rows = await connection.fetch(
+            "SELECT status, executed_value, order_type, time_in_force FROM orders ORDER BY id"
+        )
+    assert [tuple(row) for row in rows] == [
+        ("partially_filled", 500, "limit", "gtc"),
+        ("filled", 250, "limit", "gtc"),
+        ("filled", 250, "limit", "gtc"),
+        ("open", 0, "limit", "gtc"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        "INSERT INTO venue_accounts (name, created_at) VALUES ('binance:full', now())",
+        (
+            "INSERT INTO ledger_accounts (kind, asset, venue_account_id, created_at)"
+            " VALUES ('available', 'BTC', 1, now())"
+        ),
+        (
+            "INSERT INTO venue_journal (shard, sequence, epoch, at, first_number, commands)"
+            " VALUES (0, 1, 1, now(), 1, convert_to('{\"form\"\\:2}', 'UTF8'))"
+        ),
+    ],
+)
+async def test_a_venue_that_holds_more_than_cards_is_not_taken_back(
+    empty_database: str, kept: str
+) -> None:
+    await asyncio.to_thread(migrate, empty_database, "015")
+    await run(empty_database, kept)
+
+    with pytest.raises(RuntimeError, match="what came with 015"):
+        await asyncio.to_thread(migrate_back, empty_database, "014")

@@ -13,7 +13,9 @@ from backend.app.repositories.venue_questions import VENUE_QUESTIONS
 PROOF_SECONDS_MAX: Final = 3_600
 
 _BALANCES: Final = """
-    SELECT a.id, a.kind, a.owner_id, a.name, a.balance, coalesce(l.amount, 0)
+    SELECT a.id, a.kind, a.owner_id,
+        coalesce('of venue account ' || a.venue_account_id || ' in ' || a.asset, a.name),
+        a.balance, coalesce(l.amount, 0)
     FROM ledger_accounts AS a
     LEFT JOIN (SELECT account_id, sum(amount) AS amount FROM ledger_lines GROUP BY 1) AS l
     ON l.account_id = a.id

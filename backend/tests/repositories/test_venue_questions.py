@@ -40,9 +40,10 @@ async def test_a_venue_that_traded_is_proved(traded: Database) -> None:
         (
             (
                 "UPDATE ledger_accounts SET balance = balance + 1 WHERE id ="
-                " (SELECT min(id) FROM ledger_accounts WHERE kind = 'available')"
+                " (SELECT id FROM ledger_accounts WHERE kind = 'available'"
+                " AND venue_account_id = 1 AND asset = 'BTC')"
             ),
-            "but its lines add up to",
+            "(available of venue account 1 in BTC) keeps",
         ),
         (
             (
