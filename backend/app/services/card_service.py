@@ -19,6 +19,7 @@ from backend.app.schemas.card_schemas import (
     CardTradeShown,
 )
 from backend.app.services.venue.desk import Answer, Known, VenueDesk
+from backend.app.services.venue.remote import given_name
 from backend.app.venue.commands import CancelOrder, NewOrder
 from backend.app.venue.orders import Side
 
@@ -195,7 +196,7 @@ def _order(card: Instrument, order: Order) -> CardOrderShown:
         # Every order of cards names its price.
         price=_price(card, order.price or 0),
         status=CardOrderStatus(order.status),
-        client_order_id=order.client_order_id,
+        client_order_id=given_name(order.client_order_id),
         created_at=order.created_at,
     )
 
@@ -208,7 +209,7 @@ def _placed(card: Instrument, answer: Answer) -> CardOrderShown:
         side=CardSide(answer.order.side.value),
         price=_price(card, answer.order.price or 0),
         status=CardOrderStatus(answer.status.value),
-        client_order_id=answer.order.client_order_id,
+        client_order_id=given_name(answer.order.client_order_id),
         created_at=answer.created_at,
     )
 

@@ -1,12 +1,16 @@
 """Two people trade over HTTP: both hear of it, a candle shows it, a notification stays."""
 
+import asyncio
+from dataclasses import replace
 from typing import Any
 
 from httpx2 import ASGITransport, AsyncClient
+from pydantic import SecretStr
 
-from backend.app.config import Settings
+from backend.app.config import CacheSettings, Settings, VenueSettings
+from backend.app.engine_container import EngineContainer
 from backend.app.main import AppRole, create_app
-from backend.tests.support.live_house import LiveClient, LiveHouse, live_house
+from backend.tests.support.live_house import SECONDS_MAX, LiveClient, LiveHouse, live_house
 from backend.tests.support.people import person
 from backend.tests.support.spot import Trader, trader
 from backend.tests.support.valkey import Valkey
@@ -101,6 +105,47 @@ async def test_who_comes_back_hears_what_was_missed_at_another_process(
 
     assert missed["status"] == "cancelled"
     assert (came["seq"], came["data"]["orders"][0]["status"]) == (seen["seq"] + 1, "cancelled")
+
+
+async def test_who_listens_hears_of_what_an_engine_apart_has_committed(
+    settings: Settings, database_url: str, valkey: Valkey
+) -> None:
+    settings = replace(
+        settings,
+        cache=CacheSettings(redis_url=SecretStr(valkey.url)),
+        venue=VenueSettings(venue_engine_in_api=False),
+    )
+    engine = EngineContainer(settings, database_url)
+    await engine.start()
+    try:
+        async with live_house(database_url, settings) as house:
+            services = house.services
+            app = create_app(AppRole.API, services)
+            transport = ASGITransport(app=app)
+            async with AsyncClient(transport=transport, base_url="http://test") as client:
+                alice = Trader(client, await person(services, "alice"))
+                await reached(alice, "deposits", asset="BTC", amount="1")
+                async with await house.client(alice.who) as hers:
+                    book = await begun(hers, "book:BTC/USDT")
+                    await begun(hers, "orders")
+                    placed = await alice.place(side="sell", price="60000", quantity="0.1")
+                    told = {frame["channel"]: frame["data"] for frame in await hers.take(2)}
+    finally:
+        await engine.stop()
+
+    assert book["asks"] == []
+    # On its way to the engine it had a name, which its owner never gave.
+    assert placed["client_order_id"] is None
+    assert told["orders"]["orders"][0]["client_order_id"] is None
+    assert [order["id"] for order in told["orders"]["orders"]] == [placed["id"]]
+    assert told["book:BTC/USDT"]["asks"] == [{"price": "60000.00", "quantity": "0.10000"}]
+
+
+async def reached(trader: Trader, way: str, **what: str) -> None:
+    """Move test funds, as soon as it is known who leads."""
+    async with asyncio.timeout(SECONDS_MAX):
+        while (await trader.transfer(way, what["asset"], what["amount"], "one")).status_code != 201:
+            await asyncio.sleep(0.05)
 
 
 async def test_nobody_hears_on_anothers_channel_of_orders(

@@ -17,6 +17,7 @@ from backend.app.schemas.order_schemas import (
 )
 from backend.app.services.venue.amounts import in_full, in_short, ratio_in_short, whole_units
 from backend.app.services.venue.desk import Known
+from backend.app.services.venue.remote import given_name
 from backend.app.venue.batch import OrderStatus
 from backend.app.venue.commands import NewOrder
 from backend.app.venue.instruments import ATOMS_PER_UNIT, Instrument
@@ -81,7 +82,7 @@ def _shown(market: Instrument, known: Known, updated_at: datetime) -> OrderShown
     order, lots, budget = known.order, market.lots_per_unit, known.order.budget
     return OrderShown(
         id=known.id,
-        client_order_id=order.client_order_id,
+        client_order_id=given_name(order.client_order_id),
         symbol=market.symbol,
         side=_SIDES[order.side],
         type=_KINDS[order.type],

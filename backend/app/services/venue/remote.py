@@ -71,6 +71,11 @@ class RemoteVenue:
         return reply.book
 
 
+def given_name(name: str | None) -> str | None:
+    """Return the name an owner gave an order; None if it has none but one that was made here."""
+    return None if name is None or name.startswith(MADE_NAME) else name
+
+
 def has_unnamed(commands: Sequence[Command]) -> bool:
     """Tell whether to carry these out a second time could do more than the first did."""
     return any(not isinstance(each, NewOrder | MoveFunds) for each in commands)

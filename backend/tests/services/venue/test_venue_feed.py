@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 from httpx2 import AsyncClient
+from sqlalchemy import text
 
 from backend.app.candle_numbers import Trade as CandleTrade
 from backend.app.container import Container
+from backend.app.repositories.venue_feed_repository import VenueFeedRepository
 from backend.app.services.market.candle_builder import Taken
 from backend.app.services.venue.feed_news import NOTIFIED_AT_ONCE_MAX, TOLD_AT_ONCE_MAX
 from backend.app.services.venue.spot_markets import SPOT_SHARD, SpotMarkets
@@ -16,7 +18,7 @@ from backend.app.services.venue.venue_feed import ENTRIES_PER_STEP_MAX, Candles,
 from backend.app.venue.commands import MoveFunds, NewOrder
 from backend.app.venue.orders import Side
 from backend.tests.support.spot import Trader, open_venue, trader
-from backend.tests.support.webhooks import rows
+from backend.tests.support.webhooks import rows, webhook
 
 CANDLES = "/api/v1/candles"
 
@@ -174,6 +176,57 @@ async def test_a_filled_order_is_a_notification_of_its_owner(
     }
     # Hers is filled in part only.
     assert (await alice.get("/api/v1/notifications")).json()["items"] == []
+
+
+async def test_a_webhook_of_its_owner_is_told_of_a_filled_order(
+    services: Container, alice: Trader, bob: Trader
+) -> None:
+    for each in (alice, bob):
+        await webhook(services, each.who, "https://webhook.invalid/", kinds=["order_filled"])
+    await alice.place(side="sell", price="60000", quantity="0.2")
+    await bob.place(price="60000", quantity="0.1")
+
+    await all_told(services)
+
+    [delivery] = await rows(
+        services.database,
+        "SELECT user_id, kind FROM webhook_deliveries JOIN webhooks ON webhooks.id = webhook_id",
+    )
+    assert (delivery.user_id, delivery.kind) == (bob.who.user_id, "order_filled")
+
+
+async def test_who_has_gone_meanwhile_is_told_nothing_and_stops_nobody(
+    services: Container, alice: Trader, bob: Trader
+) -> None:
+    await alice.place(side="sell", price="60000", quantity="0.1")
+    await bob.place(price="60000", quantity="0.1")
+    async with services.database.transaction() as session:
+        await session.execute(text("DELETE FROM users WHERE username = 'alice'"))
+
+    await all_told(services)
+
+    assert await told(services, f"orders:{alice.who.user_id}") == []
+    assert len(await told(services, f"orders:{bob.who.user_id}")) == 1
+
+
+async def test_where_a_thousand_trade_each_is_told_a_little(
+    services: Container, alice: Trader, bob: Trader
+) -> None:
+    for _ in range(3):
+        await alice.place(side="sell", price="60000", quantity="0.1")
+        await bob.place(price="60000", quantity="0.1")
+    async with services.database.snapshot() as session:
+        repository = VenueFeedRepository(session, SPOT_SHARD)
+        span = await repository.span(0, 100, 100)
+        assert span is not None
+        trades = await repository.trades(0, 100)
+
+        orders = await repository.orders(span, 3, 100)
+        fills = await repository.fills(trades, 4, 100)
+
+    assert [(each.orders, each.filled) for each in orders] == [(3, 3)] * 2
+    assert len({each.order.account_id for each in orders}) == 2
+    assert sorted(each.fill.trade_id for each in fills) == [2, 2, 3, 3]
 
 
 async def test_what_is_filled_by_the_hundred_is_summed_up(
