@@ -8,24 +8,12 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, column, func, or_, select, table
+from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from backend.app.models.venue import Fill, Order, VenueAccount, VenueTransfer
 from backend.app.repositories.venue_repository import OPEN_STATUSES
-
-_WALLETS = table(
-    "wallets", column("account_id"), column("asset"), column("available"), column("locked")
-)
-
-
-class Held(NamedTuple):
-    """What an account has of an asset."""
-
-    asset: str
-    available: Decimal
-    locked: Decimal
 
 
 class PaidOrder(NamedTuple):
@@ -36,7 +24,7 @@ class PaidOrder(NamedTuple):
 
 
 class VenueAccountRepository:
-    """One account's orders, fills and money, as they are committed."""
+    """One account's orders and transfers, as they are committed."""
 
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
@@ -96,16 +84,6 @@ class VenueAccountRepository:
             .limit(rows_max)
         )
         return found.all()
-
-    async def balances(self, account_id: int) -> Sequence[Held]:
-        """Return what an account has, by asset."""
-        wallets = _WALLETS.c
-        found = await self._session.execute(
-            select(wallets.asset, wallets.available, wallets.locked)
-            .where(wallets.account_id == account_id)
-            .order_by(wallets.asset)
-        )
-        return [Held(*row) for row in found]
 
     async def _orders(
         self, account_id: int, rows_max: int, *where: ColumnElement[bool]

@@ -28,6 +28,7 @@ from backend.app.exchanges.market_values import (
 from backend.app.models.venue import Fill as FillRow
 from backend.app.repositories.venue_account_repository import PaidOrder, VenueAccountRepository
 from backend.app.repositories.venue_repository import VenueRepository
+from backend.app.repositories.wallet_repository import WalletRepository
 from backend.app.sandbox import venue_words
 from backend.app.sandbox.accounts import SeededAccount
 from backend.app.sandbox.ledger_lines import ledger_lines
@@ -114,7 +115,7 @@ class VenueWorld(PricedMarkets):
         """Return what an account holds, of every asset it ever held."""
         owner = await self._owners.id_of(account_id)
         async with self._database.snapshot() as session:
-            held = await VenueAccountRepository(session).balances(owner)
+            held = await WalletRepository(session).holdings(owner)
         return tuple(Balance(*each) for each in held)
 
     async def place(self, account_id: str, asked: OrderRequest) -> Order:
@@ -226,7 +227,7 @@ class VenueWorld(PricedMarkets):
         owner = await self._owners.id_of(account_id)
         async with self._database.snapshot() as session:
             past = VenueAccountRepository(session)
-            held = await past.balances(owner)
+            held = await WalletRepository(session).holdings(owner)
             transfers = await past.transfers(owner, TRANSFERS_MAX)
             fills = await VenueRepository(session).fills(owner, rows_max=FILLS_MAX)
         lines = ledger_lines(

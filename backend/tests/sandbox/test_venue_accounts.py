@@ -9,7 +9,7 @@ import pytest
 from backend.app.clock import utc_now
 from backend.app.database import Database
 from backend.app.errors import EngineElsewhere
-from backend.app.repositories.venue_account_repository import VenueAccountRepository
+from backend.app.repositories.wallet_repository import WalletRepository
 from backend.app.sandbox.accounts import SeededAccount, seeded_accounts
 from backend.app.sandbox.listings import LISTINGS, VENUE_FEE
 from backend.app.sandbox.patient_desk import PatientDesk
@@ -37,7 +37,7 @@ async def engine(database: Database) -> AsyncIterator[VenueEngine]:
 
 async def held(database: Database, account_id: int) -> dict[str, Decimal]:
     async with database.snapshot() as session:
-        found = await VenueAccountRepository(session).balances(account_id)
+        found = await WalletRepository(session).holdings(account_id)
     return {each.asset: each.available for each in found}
 
 
