@@ -34,7 +34,15 @@ MAY_CATCH_EVERYTHING = {
     "workers/runner.py",
 }
 # Where amounts of money pass, a float must not.
-MONEY = ("money.py", "exchanges/dialects", "exchanges/answers", "sandbox", "schemas")
+MONEY = (
+    *("money.py", "exchanges/dialects", "exchanges/answers", "sandbox", "schemas", "venue/"),
+    *(
+        "services/order_service.py",
+        "services/wallet_service.py",
+        "services/venue_market_service.py",
+    ),
+    *("services/venue/amounts.py", "services/venue/order_", "repositories/wallet_repository.py"),
+)
 
 
 def name_of(path: Path) -> str:
