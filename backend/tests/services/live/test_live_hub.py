@@ -1,11 +1,15 @@
 """What the hub reads from PostgreSQL, and when."""
 
 import asyncio
+from typing import Any
+
+import pytest
 
 from backend.app.channel_message import PRICES, Message
 from backend.app.container import Container
+from backend.app.errors import EngineElsewhere
 from backend.app.repositories.channel_repository import ChannelRepository
-from backend.app.services.live.frames import CloseCode, message_frame
+from backend.app.services.live.frames import CloseCode, message_frame, public_name
 from backend.app.services.live.live_hub import CAUGHT_UP_ROWS_MAX, LiveHub
 from backend.tests.support.live_house import until
 
@@ -126,3 +130,55 @@ async def test_whoever_is_cancelled_while_joining_leaves_nothing_behind(
     await asyncio.wait({joining})
 
     assert hub.channels == []
+
+
+class Stock:
+    """The state of one channel of a kind; it may be out of reach."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    async def snapshot(self) -> dict[str, Any]:
+        if self._name == "away":
+            raise EngineElsewhere(retry_after_seconds=1)
+        return {"of": self._name}
+
+
+async def test_every_channel_of_a_kind_shows_its_own_state(services: Container) -> None:
+    hub = LiveHub(services.database)
+    hub.offer_snapshots("book", Stock)
+
+    shown = {
+        name: (await hub.subscribe(Ear(), name, None)).snapshot
+        for name in ("book:BTC/USDT", "book:ETH/USDT", "trades:BTC/USDT", "booking:1")
+    }
+
+    assert shown == {
+        "book:BTC/USDT": {"of": "BTC/USDT"},
+        "book:ETH/USDT": {"of": "ETH/USDT"},
+        "trades:BTC/USDT": None,
+        "booking:1": None,
+    }
+
+
+async def test_who_cannot_be_shown_the_state_does_not_listen(services: Container) -> None:
+    hub = LiveHub(services.database)
+    hub.offer_snapshots("book", Stock)
+
+    with pytest.raises(EngineElsewhere):
+        await hub.subscribe(Ear(), "book:away", None)
+
+    assert hub.channels == []
+
+
+@pytest.mark.parametrize(
+    ("channel", "public"),
+    [
+        ("orders:17", "orders"),
+        ("notifications:17", "notifications"),
+        ("notifications:administrators", "notifications:administrators"),
+        ("trades:BTC/USDT", "trades:BTC/USDT"),
+    ],
+)
+def test_nobody_is_told_whose_a_channel_is(channel: str, public: str) -> None:
+    assert public_name(channel) == public
