@@ -33,6 +33,7 @@ from redis.maint_notifications import MaintNotificationsConfig
 
 from backend.app.errors import ConfigurationError
 from backend.app.logs import logger
+from backend.app.services.task_end import end
 
 # What a request waits for Redis at the most, and only the first ones: then nobody asks it until it
 # has been heard again. redis-py's own defaults stall one GET on a hung server for a minute.
@@ -91,8 +92,7 @@ class RedisCache:
     async def stop(self) -> None:
         """Stop listening and close every connection."""
         if self._listener is not None:
-            self._listener.cancel()
-            await asyncio.wait({self._listener})
+            await end(self._listener)
         self._is_joined = False
         with suppress(*_FAILURES):
             await self._redis.aclose()

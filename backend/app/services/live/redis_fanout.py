@@ -15,6 +15,7 @@ from redis.exceptions import RedisError
 
 from backend.app.logs import logger
 from backend.app.services.redis_cache import redis_client
+from backend.app.services.task_end import end
 
 WAITING_CHANNELS_MAX: Final = 1_000
 SENDING_SECONDS_MAX: Final = 1.0
@@ -60,9 +61,7 @@ class RedisFanout:
 
     async def stop(self) -> None:
         """Fall silent and close every connection."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(*self._tasks)
         with suppress(*_FAILURES):
             await self._redis.aclose()
 
