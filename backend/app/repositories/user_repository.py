@@ -3,15 +3,17 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import delete, exc, func, select, update
+from sqlalchemy import delete, exc, exists, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from backend.app.database import constraint_of
 from backend.app.enums import Role
 from backend.app.errors import UserExists, UserNotFound, UserOnTheBooks
+from backend.app.models.ledger import LedgerAccount
 from backend.app.models.user import User
 
 _UNIQUE: Final = frozenset({"uq_users_username", "uq_users_username_lower", "uq_users_email"})
+_ON_THE_BOOKS: Final = "This user has an account in the ledger. Disable him."
 
 
 class UserRepository:
@@ -110,11 +112,15 @@ class UserRepository:
             UserOnTheBooks: the ledger holds an account of his.
         """
         try:
+            # A wallet of the venue names its account, which need not be a user's.
+            wallet = exists().where(LedgerAccount.venue_account_id == user_id)
+            if await self._session.scalar(select(wallet)):
+                raise UserOnTheBooks(_ON_THE_BOOKS)
             await self._session.execute(delete(User).where(User.id == user_id))
         except exc.IntegrityError as error:
             if constraint_of(error) != "fk_ledger_accounts_owner_id":
                 raise
-            raise UserOnTheBooks("This user has an account in the ledger. Disable him.") from None
+            raise UserOnTheBooks(_ON_THE_BOOKS) from None
 
     async def lock_active_administrators(self) -> Sequence[int]:
         """Return the ids of the active administrators; nobody can demote one meanwhile."""

@@ -7,7 +7,7 @@ import pytest
 from httpx2 import ASGITransport, AsyncClient
 
 from backend.app.container import Container
-from backend.app.enums import Environment
+from backend.app.enums import Environment, Role
 from backend.app.main import AppRole, create_app
 from backend.tests.support.people import person
 from backend.tests.support.settings import settings_for_tests
@@ -44,6 +44,18 @@ async def test_test_funds_come_and_go(alice: Trader) -> None:
             "total": "1000.499999999999",
         }
     ]
+
+
+async def test_who_has_a_wallet_stays_on_the_books(
+    client: AsyncClient, services: Container, alice: Trader
+) -> None:
+    await alice.deposit("USDT", "1")
+    admin = await person(services, "admin", Role.ADMIN)
+
+    answer = await client.delete(f"/api/v1/users/{alice.who.user_id}", headers=admin.headers)
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "user-on-the-books")
+    assert (await alice.get(WALLETS)).json()[0]["total"] == "1"
 
 
 async def test_a_transfer_sent_again_under_its_key_counts_once(alice: Trader) -> None:
