@@ -16,6 +16,7 @@ from backend.tests.support.spot import Trader, trader
 from backend.tests.support.valkey import Valkey
 from backend.tests.support.venue import led
 
+BOOK = "book:BTC/USDT"
 CANDLE = {"exchange": "strongroom", "symbol": "BTCUSDT", "interval": "1m"}
 
 
@@ -28,6 +29,20 @@ async def heard(client: LiveClient, channel: str, **what: Any) -> dict[str, Any]
             not what or any(what.items() <= order.items() for order in frame["data"]["orders"])
         ):
             return frame
+
+
+async def latest(client: LiveClient, *channels: str, book_asks: str) -> dict[str, Any]:
+    """Return the last message of each channel, once each has told and so much is asked for.
+
+    A book may be told before that, of what was placed before anybody listened.
+    """
+    told: dict[str, Any] = {}
+    while not told.keys() >= {*channels, BOOK} or [
+        each["quantity"] for each in told[BOOK]["asks"]
+    ] != [book_asks]:
+        frame = await client.next()
+        told[frame["channel"]] = frame["data"]
+    return told
 
 
 async def begun(client: LiveClient, channel: str) -> dict[str, Any]:
@@ -58,7 +73,7 @@ async def test_two_people_trade_and_both_hear_of_it(settings: Settings, database
                 await his.subscribe("trades:BTCUSDT")
                 taken = await bob.place(price="60000", quantity="0.1")
                 sold = await heard(hers, "orders", id=rests["id"], status="partially_filled")
-                told = {frame["channel"]: frame["data"] for frame in await his.take(3)}
+                told = await latest(his, "orders", "trades:BTC/USDT", book_asks="0.10000")
             page = await client.get("/api/v1/candles", params=CANDLE)
             listed = (await bob.get("/api/v1/notifications")).json()["items"]
             hers_listed = (await alice.get("/api/v1/notifications")).json()["items"]
@@ -129,7 +144,7 @@ async def test_who_listens_hears_of_what_an_engine_apart_has_committed(
                     book = await begun(hers, "book:BTC/USDT")
                     await begun(hers, "orders")
                     placed = await alice.place(side="sell", price="60000", quantity="0.1")
-                    told = {frame["channel"]: frame["data"] for frame in await hers.take(2)}
+                    told = await latest(hers, "orders", book_asks="0.10000")
     finally:
         await engine.stop()
 
