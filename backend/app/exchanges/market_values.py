@@ -106,7 +106,7 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class OrderBook:
-    """Bids from the highest, asks from the lowest. `version` counts its changes, if anybody does."""
+    """Bids from the highest, asks from the lowest. `version` counts changes, if anybody does."""
 
     bids: tuple[Level, ...]
     asks: tuple[Level, ...]
