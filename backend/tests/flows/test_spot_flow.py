@@ -31,6 +31,15 @@ async def heard(client: LiveClient, channel: str, **what: Any) -> dict[str, Any]
             return frame
 
 
+async def first_to_lead(*houses: LiveHouse) -> LiveHouse:
+    """Return the house whose engine leads the spot markets, once one does."""
+    waiting = {asyncio.create_task(led(house.services.engines[1])): house for house in houses}
+    done, rest = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    for task in rest:
+        task.cancel()
+    return waiting[done.pop()]
+
+
 async def latest(client: LiveClient, *channels: str, book_asks: str) -> dict[str, Any]:
     """Return the last message of each channel, once each has told and so much is asked for.
 
@@ -104,7 +113,7 @@ async def test_who_comes_back_hears_what_was_missed_at_another_process(
         live_house(database_url, settings, redis_url=valkey.url) as one,
         live_house(database_url, settings, redis_url=valkey.url) as other,
     ):
-        leading = one if one.services.engines[1].is_leading else other
+        leading = await first_to_lead(one, other)
         listening = other if leading is one else one
         app = create_app(AppRole.API, leading.services)
         async with AsyncClient(transport=ASGITransport(app=app), base_url="http://test") as client:
