@@ -129,7 +129,7 @@ class Crowd:
         while self._is_going:
             placed += 1
             name = f"client{number}-{placed}"
-            order = NewOrder(number, 1 + placed % 4, side, 250, 1, name)
+            order = NewOrder(1 + number, 1 + placed % 4, side, 250, 1, name)
             self.answered[name] = (await self._asked(order)).id
             await asyncio.sleep(PAUSE_SECONDS)
 
