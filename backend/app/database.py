@@ -20,7 +20,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
 from backend.app.config import DatabaseSettings
-from backend.app.errors import ConfigurationError, DatabaseUnavailable
+from backend.app.errors import BadRequest, ConfigurationError, DatabaseUnavailable
 
 _CONNECT_TIMEOUT_SECONDS: Final = 3.0
 _RETRY_AFTER_SECONDS: Final = 2
@@ -28,6 +28,8 @@ _RETRY_AFTER_SECONDS: Final = 2
 # exhausted, operator intervention, system error.
 # Source: PostgreSQL 18 documentation, appendix A.
 _OUTAGE_CLASSES: Final = frozenset({"08", "53", "57", "58"})
+# A character that no text of PostgreSQL can hold: the one with the number zero.
+_NO_CHARACTER: Final = "22021"
 # Through a pooler in transaction mode. The next transaction may get another server's session,
 # which knows no statement we prepared: without these caches asyncpg sends each one unnamed, with
 # what runs it. And PgBouncer refuses a client that sets what it does not track, as the timeouts:
@@ -151,27 +153,34 @@ def _own_args(settings: DatabaseSettings) -> dict[str, Any]:
 
 @asynccontextmanager
 async def outages_translated() -> AsyncIterator[None]:
-    """Turn an outage, told by SQLAlchemy or by the driver, into the house's one refusal."""
+    """Turn an outage, told by SQLAlchemy or by the driver, into the house's one refusal.
+
+    And a text that cannot be stored, wherever it came in, into another.
+    """
     try:
         yield
     # The last is what asyncpg says when it is asked again before it has noticed the end.
     except (exc.TimeoutError, OSError, asyncpg.InternalClientError):
         raise DatabaseUnavailable(retry_after_seconds=_RETRY_AFTER_SECONDS) from None
     except (exc.DBAPIError, asyncpg.PostgresError) as error:
+        if _state_of(error) == _NO_CHARACTER:
+            raise BadRequest("A text holds a character that cannot be stored.") from None
         if not _is_outage(error):
             raise
         raise DatabaseUnavailable(retry_after_seconds=_RETRY_AFTER_SECONDS) from None
 
 
 def _is_outage(error: exc.DBAPIError | asyncpg.PostgresError) -> bool:
-    if not isinstance(error, exc.DBAPIError):
-        return (error.sqlstate or "")[:2] in _OUTAGE_CLASSES
-    state = getattr(error.orig, "sqlstate", None) or ""
-    return (
-        error.connection_invalidated
-        or isinstance(error, exc.InterfaceError)
-        or state[:2] in _OUTAGE_CLASSES
+    if _state_of(error)[:2] in _OUTAGE_CLASSES:
+        return True
+    return isinstance(error, exc.DBAPIError) and (
+        error.connection_invalidated or isinstance(error, exc.InterfaceError)
     )
+
+
+def _state_of(error: exc.DBAPIError | asyncpg.PostgresError) -> str:
+    told = error.orig if isinstance(error, exc.DBAPIError) else error
+    return getattr(told, "sqlstate", None) or ""
 
 
 def constraint_of(error: exc.IntegrityError) -> str | None:

@@ -4,11 +4,12 @@ import asyncio
 from itertools import count
 
 import pytest
+from httpx2 import AsyncClient
 from sqlalchemy import text
 
 from backend.app.config import DatabaseSettings
 from backend.app.database import Database
-from backend.app.errors import DatabaseUnavailable
+from backend.app.errors import BadRequest, DatabaseUnavailable
 
 PLACES = 3
 CLIENTS = 60
@@ -70,3 +71,16 @@ async def test_whoever_gives_up_waiting_takes_no_place(narrow: Database) -> None
             await waiting
     await narrow.ping()
     await narrow.close()
+
+
+async def test_a_text_that_cannot_be_stored_is_a_bad_request(database: Database) -> None:
+    with pytest.raises(BadRequest):
+        async with database.snapshot() as session:
+            await session.execute(text("SELECT CAST(:word AS text)"), {"word": "a\0b"})
+    await database.ping()
+
+
+async def test_such_a_text_in_an_address_is_refused_in_the_one_form(client: AsyncClient) -> None:
+    answer = await client.get("/api/v1/symbols", params={"base_asset": "\0"})
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad-request")

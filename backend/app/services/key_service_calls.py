@@ -5,9 +5,9 @@ included; then the answer is `VaultUnavailable`, and nothing that was tried has 
 """
 
 import asyncio
-import random
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from random import SystemRandom
 from typing import Final, TypeVar
 
 from backend.app.errors import VaultUnavailable
@@ -55,7 +55,7 @@ class KeyServiceCalls:
         for attempt in range(RETRIES_MAX + 1):
             if attempt:
                 # Jitter, so that those who stumbled together do not come back together.
-                await asyncio.sleep(random.uniform(0, _PAUSE_SECONDS * 2**attempt))  # noqa: S311
+                await asyncio.sleep(SystemRandom().uniform(0, _PAUSE_SECONDS * 2**attempt))
             try:
                 return await self._ask_once(call)
             except KeyServiceRefused:

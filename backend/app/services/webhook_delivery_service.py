@@ -4,9 +4,9 @@
 message is due again, under the same id. So it may arrive twice, and is never lost.
 """
 
-import random
 from collections.abc import Collection
 from datetime import datetime, timedelta
+from random import SystemRandom
 from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -118,7 +118,7 @@ class WebhookDeliveryService:
                 await self._keep_arrival(session, claimed, webhook, outcome)
                 return
             gone = outcome.failure is DeliveryFailure.GONE
-            plan = RetryPlan(random.random())  # noqa: S311 - spreads load, hides nothing
+            plan = RetryPlan(SystemRandom().random())
             again_at = None if gone else plan.next_attempt(attempts, now, outcome.retry_after)
             kept = await WebhookDeliveryRepository(session).fail(
                 claimed, now, outcome.failure, outcome.status, again_at

@@ -268,6 +268,7 @@ CASES: Final[Mapping[str, Case]] = {
     "POST /api/v1/me/password": Case(
         lambda: {"current_password": "unknown", "new_password": PASSWORD}, frozenset({400})
     ),
+    "POST /api/v1/auth/register": Case(_new_user),
     "POST /api/v1/users": Case(_new_user),
     "PATCH /api/v1/users/{user_id}": Case(lambda: {"full_name": "Al"}),
     "POST /api/v1/credentials": Case(lambda: {**_key_pair(), "verify": False}),

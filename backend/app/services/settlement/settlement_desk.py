@@ -6,11 +6,11 @@ in between leaves a claim that lapses.
 """
 
 import asyncio
-import random
 from collections import deque
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from http import HTTPStatus
+from random import SystemRandom
 from typing import Final, Protocol
 
 import asyncpg
@@ -193,7 +193,7 @@ class SettlementDesk:
                 if isinstance(each.verdict, Refused):
                     await self._return_money(each.payout, each.verdict)
             at = self._now()
-            outcomes = Outcomes(come_back, at, random.random)
+            outcomes = Outcomes(come_back, at, SystemRandom().random)
             answers = outcomes.answers(waiters)
             written = await self._write(outcomes, answers)
         except BaseException:
