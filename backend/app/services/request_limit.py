@@ -109,14 +109,18 @@ class RequestLimit:
         taking = self._taking.get(subject)
         if taking is None:
             taking = self._taking[subject] = asyncio.create_task(self._take(subject))
-            taking.add_done_callback(lambda _done: self._taking.pop(subject, None))
         # Shielded: one caller who hangs up must not take the others' portion along.
         await asyncio.shield(taking)
 
     async def _take(self, subject: str) -> None:
         item = self._limited
-        fits = await self._windows.hit(item, subject, cost=self._portion)
-        window = await self._windows.stats(item, subject)
+        try:
+            fits = await self._windows.hit(item, subject, cost=self._portion)
+            window = await self._windows.stats(item, subject)
+        finally:
+            # Not when the task is seen to have ended: whoever came in between would wait for what
+            # is over already, which takes no time, again and again, and let nobody else run.
+            del self._taking[subject]
         self._known.pop(subject, None)
         if len(self._known) >= SUBJECTS_MAX:
             del self._known[next(iter(self._known))]

@@ -1,6 +1,7 @@
 """The limit of requests: exact in one process, never exceeded by several, kind to the caller."""
 
 import asyncio
+import math
 
 import pytest
 from hypothesis import given
@@ -117,3 +118,33 @@ def test_portions_fill_a_window_without_a_rest(limit: int) -> None:
 
     assert limit % portion == 0
     assert portion == 1 or limit // portion >= PORTIONS_MIN
+
+
+async def test_who_comes_just_when_a_portion_was_taken_does_not_hold_everybody_up() -> None:
+    """A window that is over as soon as it was read: he who then waited for it never let go."""
+    asked, now = 0, math.inf
+
+    def wall() -> float:
+        nonlocal asked
+        asked += 1
+        assert asked < 10_000, "nobody else was let run"
+        return now
+
+    settings = RateLimitSettings(_env_file=None, rl_max_requests=300, rl_window_sec=WINDOW_SECONDS)
+    limit = RequestLimit(settings, None, wall)
+
+    async def after(turns: int) -> None:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await limit.count_user(1)
+
+    async def time_passes() -> None:
+        nonlocal now
+        for _ in range(100):
+            await asyncio.sleep(0)
+        now = 0.0
+
+    told = await asyncio.gather(
+        time_passes(), *(after(turns) for turns in range(20)), return_exceptions=True
+    )
+    assert all(each is None or isinstance(each, RequestsThrottled) for each in told), told
