@@ -18,18 +18,26 @@ _GOOD_ACCOUNT: Final = "full"
 Account = Mapping[str, Any]
 
 
-async def rehearse(url: str, sandbox_url: str) -> int:
-    """Bind and verify a key of each exchange, then try each bad account; 0 if all went right."""
-    timeout = aiohttp.ClientTimeout(total=_TIMEOUT_SECONDS)
+async def rehearse(url: str, sandbox_url: str, timeout_seconds: float = _TIMEOUT_SECONDS) -> int:
+    """Bind and verify a key of each exchange, then try each bad account; 0 if all went right.
+
+    Raises:
+        ConfigurationError: nothing answers there, or not in time.
+    """
+    timeout = aiohttp.ClientTimeout(total=timeout_seconds)
     async with aiohttp.ClientSession(timeout=timeout) as session:
         try:
             accounts = await _accounts(session, sandbox_url)
             visitor = await _Visitor.register(session, f"{url}/api/v1")
+            return await _play(visitor, accounts)
+        except TimeoutError:
+            raise ConfigurationError(
+                f"No answer from {url} or {sandbox_url} within {timeout_seconds:g} seconds."
+            ) from None
         except aiohttp.ClientConnectionError:
             raise ConfigurationError(
                 f"Nothing answers at {url} or {sandbox_url}. Start both first: make run"
             ) from None
-        return await _play(visitor, accounts)
 
 
 async def _play(visitor: "_Visitor", accounts: Sequence[Account]) -> int:
