@@ -103,12 +103,7 @@ class ReferenceBook:
         events: list[Event] = []
         entering = [place]
         while entering:
-            prices = self.enter(entering.pop(0), events)
-            for each in self.by_age():
-                if each.waits and self.has_reached(each.place, prices):
-                    self.open.remove(each)
-                    events.append(Triggered(each.place.order_id))
-                    entering.append(each.place)
+            entering += self.enter(entering.pop(0), events)
         return events
 
     def reject(self, place: Place) -> RejectReason | None:  # noqa: PLR0911 - one a line
@@ -154,8 +149,8 @@ class ReferenceBook:
         sign = 1 if place.side is Side.BUY else -1
         return sorted(found, key=lambda each: (sign * (each.place.price or 0), each.arrived))
 
-    def enter(self, place: Place, events: list[Event]) -> list[int | None]:
-        """Trade what can be traded; return the prices it traded at."""
+    def enter(self, place: Place, events: list[Event]) -> list[Place]:
+        """Trade what can be traded; return the orders whose stop prices were reached."""
         name, quantity = place.order_id, place.quantity
         if place.time_in_force is TimeInForce.POST_ONLY and self.counterparts(place):
             events.append(Cancelled(name, quantity, CancelReason.WOULD_TAKE))
@@ -176,6 +171,7 @@ class ReferenceBook:
             events.append(Traded(maker.place.order_id, name, price, traded))
             prices.append(price)
             self.last_price = price
+        triggered = self.trigger(prices, events)
         if left and was_stopped:
             events.append(Cancelled(name, left, CancelReason.SELF_TRADE))
         elif left and place.type is OrderType.MARKET:
@@ -184,7 +180,16 @@ class ReferenceBook:
             events.append(Cancelled(name, left, CancelReason.IMMEDIATE_OR_CANCEL))
         elif left:
             self.rest(place, left, waits=False)
-        return prices
+        return triggered
+
+    def trigger(self, prices: list[int | None], events: list[Event]) -> list[Place]:
+        reached = [
+            each for each in self.by_age() if each.waits and self.has_reached(each.place, prices)
+        ]
+        for each in reached:
+            self.open.remove(each)
+            events.append(Triggered(each.place.order_id))
+        return [each.place for each in reached]
 
     def plan(self, place: Place) -> tuple[list[tuple[Open, int]], int, bool]:
         """With whom it would trade how much; 0 stands for an own order that is cancelled."""

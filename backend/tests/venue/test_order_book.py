@@ -272,6 +272,25 @@ def test_a_stop_order_waits_for_its_price_and_then_is_a_limit_order() -> None:
     ]
 
 
+def test_a_stop_price_is_reached_before_what_is_left_of_the_taker_ends() -> None:
+    for book in (OrderBook(), ReferenceBook()):
+        events = [
+            event
+            for each in (
+                place(1, BUY, 1, 90, type=OrderType.STOP_LIMIT, stop_price=105),
+                place(2, SELL, 1, 105),
+                place(3, BUY, 2, None, type=OrderType.MARKET),
+            )
+            for event in (applied(book, each) if isinstance(book, OrderBook) else book.apply(each))
+        ]
+
+        assert events == [
+            Traded(2, 3, 105, 1),
+            Triggered(1),
+            Cancelled(3, 1, CancelReason.NO_LIQUIDITY),
+        ]
+
+
 def test_a_price_that_was_reached_in_passing_counts() -> None:
     # The sell stop enters first and drives the price away from the buy stop, which was reached.
     events = told(
