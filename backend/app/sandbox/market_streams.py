@@ -121,7 +121,9 @@ class MarketStreams:
         if interval is None and kind in _TRADES:
             return _Stream(1, self._trades(market, _TRADES[kind]))
         if interval is None and kind == "depth":
-            return _Stream(1, self._depth(market))
+            # From now, not from the first round: a snapshot may be taken in between.
+            book = self._book_of(market.symbol)
+            return _Stream(1, self._depth(market, book, book.version))
         raise StreamUnknown
 
     async def _ticker(
@@ -149,9 +151,9 @@ class MarketStreams:
             candles = self._world.candles(market.symbol, INTERVALS_MS[interval], 1)
             yield [candle_event(market, interval, candle, now_ms) for candle in candles]
 
-    async def _depth(self, market: Market) -> AsyncIterator[list[Any]]:
-        book = self._book_of(market.symbol)
-        version: int | None = None
+    async def _depth(
+        self, market: Market, book: WatchedBook, version: int
+    ) -> AsyncIterator[list[Any]]:
         while True:
             try:
                 seen = await book.look()
@@ -159,7 +161,7 @@ class MarketStreams:
                 yield []
                 continue
             now_ms = self._world.now_ms()
-            changes = () if version is None else book.since(version)
+            changes = list(book.since(version))
             version = seen.version
             yield [depth_event(market, *change, now_ms) for change in changes]
 

@@ -37,6 +37,11 @@ class WatchedBook:
         # What was read later must not be seen earlier.
         self._turn = asyncio.Lock()
 
+    @property
+    def version(self) -> int:
+        """The version seen last; 0 while nobody has looked."""
+        return 0 if self._seen is None else self._seen.version
+
     async def look(self) -> OrderBook:
         """Return the book as it is now, with its version."""
         async with self._turn:
