@@ -127,7 +127,8 @@ class Order(Base):
     """An order and how far it got. Prices are ticks, quantities lots.
 
     `executed_value` is the sum of price x quantity of its trades, `budget` an amount of the quote
-    asset.
+    asset. Its name is unique within its shard (`id >> 40`): two writers could not know of each
+    other's in time.
     """
 
     __tablename__ = "orders"
@@ -135,7 +136,7 @@ class Order(Base):
         Index("ix_orders_account_id_id", "account_id", "id"),
         Index(
             "uq_orders_account_id_client_order_id",
-            *("account_id", "client_order_id"),
+            *("account_id", "client_order_id", text("(id >> 40)")),
             unique=True,
             postgresql_where=text("client_order_id IS NOT NULL"),
         ),

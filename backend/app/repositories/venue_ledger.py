@@ -160,7 +160,7 @@ class VenueLedger:
             DatabaseUnavailable: it cannot be read.
         """
         async with self._or_nothing():
-            return await known(await self._other_connection(), names)
+            return await known(await self._other_connection(), self.shard, names)
 
     async def prepare(self, batch: Batch, at: datetime) -> Ready:
         """Return a batch as it is sent; ledger accounts that it is the first to use are opened now.

@@ -15,7 +15,7 @@ SELECT orders.account_id, orders.client_order_id, id, instrument_id, side, price
     executed_quantity, executed_value, status, created_at
 FROM unnest($1::bigint[], $2::text[]) AS wanted (account_id, client_order_id)
 JOIN orders ON orders.account_id = wanted.account_id
-    AND orders.client_order_id = wanted.client_order_id
+    AND orders.client_order_id = wanted.client_order_id AND orders.id >> 40 = $3
 """
 _TRANSFERS: Final = """
 SELECT venue_transfers.account_id, venue_transfers.reference, number, asset, amount
@@ -54,13 +54,13 @@ class KnownTransfer(NamedTuple):
 Memory = dict[Name, Known | KnownTransfer]
 
 
-async def known(connection: Any, names: Sequence[Name]) -> Memory:
-    """Return those of these names that are stored, with what is stored under them."""
+async def known(connection: Any, shard: int, names: Sequence[Name]) -> Memory:
+    """Return those of these names that a shard has stored, with what is stored under them."""
     found: Memory = {}
     orders = [each for each in names if each.kind == "order"]
     transfers = [each for each in names if each.kind == "transfer"]
     if orders:
-        for row in await connection.fetch(_ORDERS, *_columns(orders)):
+        for row in await connection.fetch(_ORDERS, *_columns(orders), shard):
             found[Name("order", row[0], row[1])] = _order(row)
     if transfers:
         for account, text, number, asset, amount in await connection.fetch(

@@ -219,6 +219,25 @@ async def test_a_name_whose_order_was_refused_is_free(engine: VenueEngine, pair:
     assert placed.order == order
 
 
+async def test_one_name_on_both_shards_at_once_stops_neither(
+    engine: VenueEngine, database: Database, pair: int
+) -> None:
+    sold, card = (
+        NewOrder(ALICE, pair, SELL, 5_000_000, 1, "mine"),
+        NewOrder(ALICE, 1, BUY, 250, client_order_id="mine"),
+    )
+    await engine.carry_out((funds(ALICE, "BTC", 1),))
+
+    async with running(engine_on(database)) as cards:
+        await led(cards)
+        # What the one writes, the other cannot know of in time.
+        placed = await asyncio.gather(engine.place(sold), cards.place(card))
+        again = await asyncio.gather(engine.place(sold), cards.place(card))
+
+    assert [each.order for each in placed] == [sold, card]
+    assert again == placed
+
+
 @pytest.mark.parametrize("together", [1, 7, 400])
 async def test_any_sequence_is_in_the_tables_as_the_journal_says(
     engine: VenueEngine, database: Database, database_url: str, pair: int, together: int
