@@ -9,12 +9,29 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from starlette.responses import JSONResponse
+from starlette.types import Receive, Scope, Send
 
 from backend.app.errors import StrongroomError
 
 PROBLEM_MEDIA_TYPE: Final = "application/problem+json"
+# Under this name a request's state holds the code of the problem it was answered with.
+PROBLEM_CODE: Final = "problem_code"
 _KEPT_HEADERS: Final = ("retry-after", "www-authenticate")
 _TYPE_PREFIX: Final = "urn:strongroom:problem:"
+
+
+class _Problem(JSONResponse):
+    """An answer that says no, and leaves its code for the log line of the request."""
+
+    media_type = PROBLEM_MEDIA_TYPE
+
+    def __init__(self, code: str, body: Mapping[str, Any], headers: Mapping[str, str]) -> None:
+        super().__init__(body, status_code=body["status"], headers=headers)
+        self._code = code
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope.setdefault("state", {})[PROBLEM_CODE] = self._code
+        await super().__call__(scope, receive, send)
 
 
 def problem(
@@ -35,12 +52,7 @@ def problem(
         "timestamp": at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         **(facts or {}),
     }
-    return JSONResponse(
-        body,
-        status_code=status,
-        media_type=PROBLEM_MEDIA_TYPE,
-        headers={"Cache-Control": "no-store", **(headers or {})},
-    )
+    return _Problem(code, body, {"Cache-Control": "no-store", **(headers or {})})
 
 
 def members_of(refusal: StrongroomError) -> dict[str, Any]:

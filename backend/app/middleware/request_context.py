@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from backend.app.clock import Clock
 from backend.app.ids import new_request_id
 from backend.app.logs import REQUESTS, logger
-from backend.app.problems import internal_problem
+from backend.app.problems import PROBLEM_CODE, internal_problem
 from backend.app.request_entry import (
     ADDRESS_LENGTH_MAX,
     DIGITS_MAX,
@@ -64,15 +64,16 @@ class RequestContext:
                 await internal_problem(request_id, self._clock())(scope, receive, answer.send)
         finally:
             elapsed_seconds = time.perf_counter() - started
-            _log_request(
-                {
-                    "request_id": request_id,
-                    "method": scope["method"],
-                    "route": route_of(scope),
-                    "status": answer.status,
-                    "milliseconds": round(elapsed_seconds * 1000, 1),
-                }
-            )
+            members = {
+                "request_id": request_id,
+                "method": scope["method"],
+                "route": route_of(scope),
+                "status": answer.status,
+                "milliseconds": round(elapsed_seconds * 1000, 1),
+            }
+            if PROBLEM_CODE in scope["state"]:
+                members["code"] = scope["state"][PROBLEM_CODE]
+            _log_request(members)
             if self._note is not None and answer.status is not None:
                 self._note(_entry(scope, answer, self._clock(), elapsed_seconds))
 

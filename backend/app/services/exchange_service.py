@@ -15,6 +15,7 @@ from backend.app.exchanges.reasons import Reason, Standing
 from backend.app.exchanges.refusals import advice, sentence
 from backend.app.exchanges.registry import SUPPORTED, profile, resolve
 from backend.app.exchanges.verification import ExchangeKeys, Verification
+from backend.app.logs import logger
 from backend.app.money import plain
 from backend.app.schemas.account_schemas import OpenOrder
 from backend.app.schemas.exchange_schemas import (
@@ -28,6 +29,8 @@ from backend.app.services.passport import issue_passport
 
 _BALANCES_SHOWN_MAX: Final = 200
 _RETRY_AFTER_SECONDS: Final = 30
+_VALID: Final = "valid"
+_LOG = logger(__name__)
 
 
 class ExchangeConnector(Protocol):
@@ -85,7 +88,9 @@ class ExchangeService:
 
     async def ask(self, exchange: str, keys: ExchangeKeys) -> Verdict:
         """Ask as `verify_credentials` does, and return also that there was no verdict."""
-        return self._verdict(exchange, await self._connector.verify(exchange, keys))
+        found = await self._connector.verify(exchange, keys)
+        _log(exchange, found)
+        return self._verdict(exchange, found)
 
     async def get_account_balance(self, exchange: str, keys: ExchangeKeys) -> list[AssetBalance]:
         """Return the spot balances behind a key pair, as decimal strings.
@@ -150,6 +155,17 @@ def require_verdict(verdict: Verdict) -> Verdict:
             "exchange_code": verdict.exchange_code,
         },
         retry_after_seconds=_RETRY_AFTER_SECONDS,
+    )
+
+
+def _log(exchange: str, found: Verification) -> None:
+    refusal = found.refusal
+    _LOG.info(
+        "key_verified",
+        exchange=exchange,
+        standing=refusal.standing.value if refusal else _VALID,
+        reason=refusal.reason.value if refusal else None,
+        milliseconds=found.latency_ms,
     )
 
 

@@ -73,6 +73,7 @@ async def test_a_request_leaves_one_line_with_its_route_and_not_its_url(
     assert line["event"] == "request"
     assert line["route"] == "/api/v1/credentials/{credential_id}"
     assert (line["method"], line["status"]) == ("GET", 401)
+    assert line["code"] == answer.json()["code"]
     assert line["request_id"] == answer.headers["x-request-id"]
     assert SECRET not in log.getvalue()
 
@@ -81,7 +82,15 @@ async def test_an_unknown_path_is_not_written_down(client: AsyncClient) -> None:
     with house_logging() as log:
         await client.get(f"/api/v1/{SECRET}")
 
-    assert json.loads(log.getvalue())["route"] == "-"
+    line = json.loads(log.getvalue())
+    assert (line["route"], line["code"]) == ("-", "not-found")
+
+
+async def test_an_answer_that_refuses_nothing_has_no_code(client: AsyncClient) -> None:
+    with house_logging() as log:
+        await client.get("/healthz")
+
+    assert "code" not in json.loads(log.getvalue())
 
 
 def shown(answer: Response) -> str:
