@@ -38,10 +38,14 @@ Text = Callable[[int, int], bytes]
 
 
 class _Waiting:
-    """An ask under way: whom it was sent to last, and whether somebody may have carried it out."""
+    """An ask under way: whom it was sent to last, and whether somebody may have carried it out.
+
+    It may be with whoever was asked last; it is doubtful once somebody has not answered in time.
+    """
 
     def __init__(self) -> None:
         self.asked: str | None = None
+        self.is_with_asked = False
         self.is_doubtful = False
         self.said: asyncio.Future[Said] = asyncio.get_running_loop().create_future()
 
@@ -98,7 +102,8 @@ class VenueCorrespondence:
             async with asyncio.timeout(self._seconds_max):
                 return await self._answered(shard, written, waiting, is_repeatable=is_repeatable)
         except TimeoutError:
-            raise (_unknown() if waiting.is_doubtful else _elsewhere()) from None
+            is_unknown = waiting.is_doubtful or waiting.is_with_asked
+            raise (_unknown() if is_unknown else _elsewhere()) from None
         finally:
             del self._waiting[number]
 
@@ -110,8 +115,8 @@ class VenueCorrespondence:
             if waiting.is_doubtful and leader != waiting.asked and not is_repeatable:
                 raise _unknown()
             waiting.asked = leader
-            has_room = self._mailbox.ask(leader, written)
-            if not has_room and not waiting.is_doubtful:
+            waiting.is_with_asked = self._mailbox.ask(leader, written)
+            if not waiting.is_with_asked and not waiting.is_doubtful:
                 raise _busy()
             said = await _heard(waiting.said)
             if said is None:
@@ -132,6 +137,7 @@ class VenueCorrespondence:
         if isinstance(said, VenueBusy) and not waiting.is_doubtful:
             raise said
         waiting.said = asyncio.get_running_loop().create_future()
+        waiting.is_with_asked = False
         await asyncio.sleep(REFUSED_PAUSE_SECONDS)
 
 
