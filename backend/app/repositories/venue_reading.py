@@ -24,7 +24,7 @@ _JOURNAL: Final = """
 SELECT sequence, first_number, commands FROM venue_journal
 WHERE shard = $1 AND sequence > $2 ORDER BY sequence
 """
-_ENTRIES_AT_ONCE: Final = 100
+ENTRIES_AT_ONCE: Final = 100
 
 
 class Entry(NamedTuple):
@@ -69,6 +69,6 @@ async def journal(connection: Any, shard: int, after: int) -> AsyncIterator[Entr
         JournalUnreadable: an entry is of no form this code knows.
     """
     async for sequence, first, commands in connection.cursor(
-        _JOURNAL, shard, after, prefetch=_ENTRIES_AT_ONCE
+        _JOURNAL, shard, after, prefetch=ENTRIES_AT_ONCE
     ):
         yield Entry(sequence, first, read_commands(commands))

@@ -98,6 +98,15 @@ def wallet_of(line: Line) -> WalletKey:
     return account_id, pocket, asset
 
 
+def movement_kind(command: Command) -> str:
+    """Return what the ledger calls the movement of a command."""
+    if isinstance(command, NewOrder):
+        return "order"
+    if isinstance(command, MoveFunds):
+        return "deposit" if command.amount > 0 else "payout"
+    return "cancel"
+
+
 def statement(batch: Batch, wallet_ids: Mapping[WalletKey, int]) -> tuple[str, list[Any]]:
     """Return the statement that writes a batch, and its parameters from $7 on.
 
@@ -149,19 +158,11 @@ def _of_money(batch: Batch, wallet_ids: Mapping[WalletKey, int]) -> list[Any]:
         *(_numbers(prices), _numbers(quantities), _numbers(fees)),
         *(_numbers(numbers), _numbers(owners), assets, _numbers(amounts), references),
         _numbers(moved),
-        _words(_movement_kind(batch.commands[number - batch.first_number]) for number in moved),
+        _words(movement_kind(batch.commands[number - batch.first_number]) for number in moved),
         _numbers(line.number for line in batch.lines),
         _numbers(wallet_ids[wallet_of(line)] for line in batch.lines),
         _numbers(line.amount for line in batch.lines),
     ]
-
-
-def _movement_kind(command: Command) -> str:
-    if isinstance(command, NewOrder):
-        return "order"
-    if isinstance(command, MoveFunds):
-        return "deposit" if command.amount > 0 else "payout"
-    return "cancel"
 
 
 def _numbers(numbers: Iterable[int | None]) -> str:

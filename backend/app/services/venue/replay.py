@@ -2,13 +2,14 @@
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from backend.app.database import Database
 from backend.app.repositories import venue_proof, venue_reading
-from backend.app.repositories.venue_proof import Row
-from backend.app.venue.batch import Batch, Line, OrderStatus
+from backend.app.repositories.venue_proof import Entry, Row, Table, in_order
+from backend.app.venue.batch import Batch, OrderStatus
 from backend.app.venue.books import Books, OrderImpossible
 from backend.app.venue.commands import Command
 from backend.app.venue.instruments import Instrument
@@ -33,7 +34,7 @@ class Replayed(NamedTuple):
 
 
 class Stands:
-    """How far each order of a shard got. It is all in memory: about 500 bytes an order."""
+    """How far each order of a shard got, and when. All in memory: about 500 bytes an order."""
 
     def __init__(self, first_number: int) -> None:
         self._first_number = first_number
@@ -41,7 +42,7 @@ class Stands:
         self._orders: list[list[Any] | None] = []
         self.count = 0
 
-    def add(self, batch: Batch) -> None:
+    def add(self, batch: Batch, at: datetime | None) -> None:
         """Note what one more batch did."""
         for number, change in batch.changed.items():
             order = self._orders[number - self._first_number]
@@ -49,18 +50,24 @@ class Stands:
             order[1] += change.executed
             order[2] += change.value
             order[3] = change.status
+            order[5] = at
         begin = batch.first_number - self._first_number
         self._orders += [None] * (begin + len(batch.commands) - len(self._orders))
         for number, *stand in batch.placed:
-            self._orders[number - self._first_number] = stand
+            self._orders[number - self._first_number] = [*stand, at, at]
         self.count += len(batch.placed)
 
     def rows(self) -> Iterator[Row]:
         """Walk all orders as they stand now, the oldest first."""
+        for *stand, _, _ in self.rows_in_time():
+            yield tuple(stand)
+
+    def rows_in_time(self) -> Iterator[Row]:
+        """Walk all orders as they stand now, each with when it was placed and last changed."""
         for number, stand in enumerate(self._orders, self._first_number):
             if stand is not None:
-                order, executed, value, status = stand
-                yield (number, *order, executed, value, status.value)
+                order, executed, value, status, *times = stand
+                yield (number, *order, executed, value, status.value, *times)
 
     def open(self) -> Iterator[tuple[int, int]]:
         """Walk what is open: each order's id, and what is left of it."""
@@ -81,8 +88,8 @@ class Replay:
         self._said_trades = _Hash()
         self._said_lines = _Hash()
 
-    def add(self, commands: Sequence[Command]) -> Batch:
-        """Carry out one more batch.
+    def add(self, commands: Sequence[Command], at: datetime | None = None) -> Batch:
+        """Carry out one more batch; without its time, all but times can be told.
 
         Raises:
             OrderImpossible: a command was not to be carried out.
@@ -91,10 +98,10 @@ class Replay:
         if len(batch.commands) != len(commands):
             raise OrderImpossible("a command of it is refused")
         self.next_number += len(commands)
-        self.stands.add(batch)
+        self.stands.add(batch, at)
         self.trades += len(batch.trades)
         self._said_trades.say(batch.trades)
-        self._said_lines.say(in_order(batch.lines))
+        self._said_lines.say(in_order(batch))
         return batch
 
     def open_orders(self) -> list[tuple[int, int]]:
@@ -132,14 +139,6 @@ class _Hash:
         return self._said.hexdigest()
 
 
-def in_order(lines: Iterable[Line]) -> list[Row]:
-    """Return ledger lines as rows, in the one order that does not depend on how they came."""
-    return sorted(
-        (number, account_id or 0, asset, pocket.value, amount)
-        for number, account_id, asset, pocket, amount in lines
-    )
-
-
 async def replay(
     database: Database, shard: int, told: Callable[[int], None] = lambda _: None
 ) -> Replayed:
@@ -167,6 +166,7 @@ class _Comparison:
         self._shard = shard
         self._told = told
         self._batches = 0
+        self._says_changed = False
 
     async def run(self) -> Replayed:
         instruments = await venue_reading.instruments(self._connection, self._shard)
@@ -190,24 +190,13 @@ class _Comparison:
     async def _along_the_journal(self, market: Replay) -> str | None:
         tables = await venue_proof.tables(self._connection, self._shard)
         snapshots = await venue_proof.snapshots(self._connection, self._shard)
-        async for sequence, first, commands in venue_reading.journal(
-            self._connection, self._shard, 0
-        ):
-            if (sequence, first) != (self._batches + 1, market.next_number):
-                return f"the journal breaks off before entry {sequence}"
-            batch = market.add(commands)
-            self._batches += 1
-            self._told(len(commands))
-            due = (
-                *(batch.trades, batch.fills, in_order(batch.lines)),
-                venue_proof.transfers_of(batch),
-            )
-            for table, expected in zip(tables, due, strict=True):
-                if (difference := await table.difference(expected)) is not None:
-                    return difference
-            kept = snapshots.pop(sequence, None)
+        async for entry in venue_proof.journal(self._connection, self._shard):
+            difference = await self._of_entry(market, entry, tables)
+            if difference is not None:
+                return difference
+            kept = snapshots.pop(entry.sequence, None)
             if kept is not None and kept != written_snapshot(market.books.snapshot()):
-                return f"the snapshot after entry {sequence} is not what the books were"
+                return f"the snapshot after entry {entry.sequence} is not what the books were"
         if snapshots:
             return f"there is a snapshot after entry {min(snapshots)}, which is not there"
         for table in tables:
@@ -215,9 +204,30 @@ class _Comparison:
                 return difference
         return None
 
+    async def _of_entry(self, market: Replay, entry: Entry, tables: Iterable[Table]) -> str | None:
+        if (entry.sequence, entry.first_number) != (self._batches + 1, market.next_number):
+            return f"the journal breaks off before entry {entry.sequence}"
+        batch = market.add(entry.commands, entry.at)
+        self._batches += 1
+        self._told(len(entry.commands))
+        if not self._is_changed(entry, batch):
+            return f"entry {entry.sequence} of the journal names other orders than it changed"
+        for table, expected in zip(tables, venue_proof.rows_of(batch, entry.at), strict=True):
+            if (difference := await table.difference(expected)) is not None:
+                return difference
+        return None
+
+    def _is_changed(self, entry: Entry, batch: Batch) -> bool:
+        """Return whether the feed is told of just those older orders that a batch changed."""
+        if entry.changed is None and not self._says_changed:
+            return True
+        # An entry that says it is never followed by one that does not.
+        self._says_changed = True
+        return sorted(entry.changed or ()) == sorted(batch.changed)
+
     async def _at_the_end(self, market: Replay) -> str | None:
         orders = await venue_proof.orders(self._connection, self._shard)
-        rows = market.stands.rows()
+        rows = market.stands.rows_in_time()
         while expected := list(islice(rows, _ROWS_AT_ONCE)):
             if (difference := await orders.difference(expected)) is not None:
                 return difference
