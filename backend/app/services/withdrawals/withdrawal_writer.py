@@ -139,8 +139,10 @@ class WithdrawalWriter:
         except (DatabaseUnavailable, TimeoutError):
             _refuse(batch, _unknown)
         except Exception as error:  # noqa: BLE001 - the writer outlives a defect in one request
-            # Alone by now: its own caller is answered as for any defect.
-            batch[0].answered.set_exception(error)
+            defect = error
+            _LOG.error("withdrawal_failed", kind=type(error).__name__, n=len(batch))
+            # Mostly alone by now: its own caller is answered as for any defect, if he still waits.
+            _refuse(batch[:1], lambda: defect)
 
     async def _attempt(self, batch: list[_Waiting], *, again: bool = False) -> None:
         asked = [waiting.asked for waiting in batch]

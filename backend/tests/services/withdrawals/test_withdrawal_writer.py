@@ -213,6 +213,34 @@ async def test_a_request_that_cannot_be_booked_does_not_fail_its_batch_mates(
     await assert_proved(services)
 
 
+async def test_the_writer_outlives_a_request_that_cannot_be_booked_and_whose_caller_left(
+    services: Container, root: Person
+) -> None:
+    (alice,) = await merchants(services, root, 1, "1000.00")
+    await fund(services, root, "1000.00")
+    book = services.credit._writer._book
+    poisoned = WithdrawalAsked(principal(alice), "poison", b"\0" * 32, Decimal("NaN"))
+
+    class Leaving:
+        """The book, whose first reader sees the caller hang up."""
+
+        def opened(self) -> AbstractAsyncContextManager[OpenBook]:
+            asking.cancel()
+            return book.opened()
+
+        def close(self) -> None:
+            book.close()
+
+    services.credit._writer._book = Leaving()  # type: ignore[assignment]
+    asking = asyncio.create_task(services.credit._writer.book(poisoned))
+    await asyncio.wait({asking})
+    async with asyncio.timeout(10):
+        answer = await withdraw(services, alice, "10.00")
+
+    assert asking.cancelled()
+    assert answer.status == 201
+
+
 async def test_a_connection_lost_while_committing_is_asked_about_and_not_guessed(
     services: Container, root: Person
 ) -> None:
