@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Final
 
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from backend.app.candle_interval import CandleInterval
@@ -17,7 +18,8 @@ from backend.app.repositories.time_partitions import (
 # Whoever makes or drops partitions does it alone.
 _LOCK: Final = 7_305_518_231_009_001
 # To drop a partition waits for every reader of its table, and everybody after it waits too.
-_LOCK_WAIT: Final = "SET LOCAL lock_timeout = '2s'"
+_LOCK_WAIT: Final = "SET LOCAL lock_timeout = '500ms'"
+_LOCK_NOT_AVAILABLE: Final = "55P03"
 _IS_PARTITIONED: Final = text("SELECT relkind = 'p' FROM pg_class WHERE oid = 'ticks'::regclass")
 _PARTS: Final = text(
     "SELECT child.relname FROM pg_inherits"
@@ -54,14 +56,16 @@ class PartitionRepository:
     async def drop_before(self, table: PartitionedTable, cutoff: datetime) -> list[str]:
         """Drop the partitions that end at a moment or earlier; return their names.
 
-        Gives up after two seconds of waiting for readers, which is no refusal: the next round does.
+        Gives up after half a second of waiting for readers: a later round finds them gone.
         """
-        await self._session.execute(text(_LOCK_WAIT))
-        await self._session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-        old = sorted(part.name for part in await self.present(table) if part.end <= cutoff)
-        for name in old:
-            await self._session.execute(text(f"DROP TABLE {name}"))
-        return old
+        try:
+            async with self._session.begin_nested():
+                return await self._drop(table, cutoff)
+        except DBAPIError as error:
+            # Somebody reads it just now: a backup, for as long as it takes.
+            if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
+                raise
+        return []
 
     async def drop_chunks_before(self, table: PartitionedTable, cutoff: datetime) -> None:
         """Do the same where TimescaleDB holds the tables.
@@ -80,6 +84,14 @@ class PartitionRepository:
             text(f"SELECT drop_chunks('{hypertable}', older_than => CAST(:cutoff AS timestamptz))"),
             {"cutoff": cutoff},
         )
+
+    async def _drop(self, table: PartitionedTable, cutoff: datetime) -> list[str]:
+        await self._session.execute(text(_LOCK_WAIT))
+        await self._session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+        old = sorted(part.name for part in await self.present(table) if part.end <= cutoff)
+        for name in old:
+            await self._session.execute(text(f"DROP TABLE {name}"))
+        return old
 
     async def _make(self, partition: Partition) -> None:
         # Made beside and attached: PARTITION OF would lock the parent against everybody.

@@ -19,6 +19,7 @@ from backend.app.request_entry import RequestEntry
 WAITING_MAX: Final = 20_000
 """Entries that wait to be written. While there are more, they are counted and let go."""
 BATCH_MAX: Final = 5_000
+DROP_EVERY: Final = timedelta(minutes=10)
 _LOG = logger(__name__)
 
 
@@ -35,6 +36,7 @@ class RequestLogWriter:
         self._waiting: deque[RequestEntry] = deque()
         self._let_go = 0
         self._room: set[Partition] = set()
+        self._drop_at = now()
         self._connection: asyncpg.Connection | None = None
         self._writing = asyncio.Lock()
 
@@ -60,6 +62,8 @@ class RequestLogWriter:
             for _ in range(WAITING_MAX // BATCH_MAX):
                 if self._waiting:
                     await self._write_batch()
+            if self._now() >= self._drop_at:
+                await self._drop_what_is_too_old()
 
     async def close(self) -> None:
         """Write what still waits, if the database takes it, and let go of the connection."""
@@ -85,10 +89,13 @@ class RequestLogWriter:
         wanted = {partition_of(PartitionedTable.REQUESTS, entry.at) for entry in batch}
         if wanted <= self._room:
             return
-        cutoff = self._now() - timedelta(days=self._days_kept)
         async with self._database.transaction() as session:
             await PartitionRepository(session).make(wanted)
-        # A new day is the moment to drop an old one.
+        self._room = wanted
+
+    async def _drop_what_is_too_old(self) -> None:
+        # Apart from writing: whoever reads an old day for long, as a backup does, delays only this.
+        cutoff = self._now() - timedelta(days=self._days_kept)
+        self._drop_at = self._now() + DROP_EVERY
         async with self._database.transaction() as session:
             await PartitionRepository(session).drop_before(PartitionedTable.REQUESTS, cutoff)
-        self._room = wanted

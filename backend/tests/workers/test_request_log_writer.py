@@ -91,6 +91,30 @@ async def test_days_lie_apart_and_old_ones_go(database: Database, clock: HandClo
     await writer.close()
 
 
+async def test_whoever_reads_the_log_for_long_keeps_old_days_but_not_new_entries_out(
+    database: Database, clock: HandClock
+) -> None:
+    writer = RequestLogWriter(database, 1, clock)
+    writer.note(entry(clock))
+    await writer.tick()
+    clock.advance(days=2)
+    writer.note(entry(clock))
+
+    async with database.snapshot() as backup:
+        await backup.execute(text("SELECT FROM api_request_log"))
+        await writer.tick()
+        kept = await partitions(database), await stored(database)
+    clock.advance(minutes=9)
+    await writer.tick()
+    early = await partitions(database)
+    clock.advance(minutes=1)
+    await writer.tick()
+
+    assert kept == (early, 2) == (["api_request_log_2026_11_21", "api_request_log_2026_11_23"], 2)
+    assert await partitions(database) == ["api_request_log_2026_11_23"]
+    await writer.close()
+
+
 async def test_two_processes_may_begin_a_day_together(database: Database, clock: HandClock) -> None:
     one, other = (RequestLogWriter(database, 14, clock) for _ in range(2))
     for writer in (one, other):

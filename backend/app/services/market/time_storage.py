@@ -4,8 +4,6 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy.exc import DBAPIError
-
 from backend.app.clock import Clock
 from backend.app.database import Database
 from backend.app.repositories.partition_repository import PartitionRepository
@@ -24,7 +22,6 @@ _TABLES: Final = (
     PartitionedTable.COARSE_CANDLES,
 )
 PARTITIONS_KNOWN_MAX: Final = 10_000
-_LOCK_NOT_AVAILABLE: Final = "55P03"
 
 
 class TimeStorage:
@@ -66,16 +63,11 @@ class TimeStorage:
 
     async def _drop_from(self, table: PartitionedTable) -> list[str]:
         cutoff = self.retention.cutoff(table, self._now())
-        try:
-            async with self._database.transaction() as session:
-                partitions = PartitionRepository(session)
-                if await self._partitioned(partitions):
-                    return await partitions.drop_before(table, cutoff)
-                await partitions.drop_chunks_before(table, cutoff)
-        except DBAPIError as error:
-            # Somebody reads it just now; the next round drops it.
-            if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
-                raise
+        async with self._database.transaction() as session:
+            partitions = PartitionRepository(session)
+            if await self._partitioned(partitions):
+                return await partitions.drop_before(table, cutoff)
+            await partitions.drop_chunks_before(table, cutoff)
         return []
 
     async def _partitioned(self, partitions: PartitionRepository) -> bool:
