@@ -24,7 +24,8 @@ class ApiRequestLog(Base):
     __tablename__ = "api_request_log"
     __table_args__ = (
         Index("ix_api_request_log_at", "at", postgresql_using="brin"),
-        Index("ix_api_request_log_user_id_id", "user_id", "id"),
+        # In the order of the pages, so that somebody's requests are found however few they are.
+        Index("ix_api_request_log_user_id_at_id", "user_id", "at", "id"),
         Index("ix_api_request_log_request_id", "request_id"),
         {"postgresql_partition_by": "RANGE (at)"},
     )

@@ -21,5 +21,9 @@ router = APIRouter(tags=["requests"])
 async def search_requests(
     services: ServicesDep, wanted: Annotated[RequestQuery, Query()]
 ) -> RequestLogPage:
-    """Show which requests were answered, the latest first. No body and no address is kept."""
+    """Show which requests were answered, the latest first. No body and no URL is kept.
+
+    Users and request ids are found at once. Anything else that is rare is looked for from the
+    newest request on: then `from` bounds how far.
+    """
     return await services.request_log.page(wanted)
