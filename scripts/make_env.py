@@ -50,6 +50,7 @@ def new_secrets() -> dict[str, str]:
         "POSTGRES_PASSWORD": secrets.token_urlsafe(32),
         "VALKEY_PASSWORD": secrets.token_urlsafe(32),
         "PGADMIN_PASSWORD": secrets.token_urlsafe(24),
+        "GRAFANA_PASSWORD": secrets.token_urlsafe(24),
     }
 
 

@@ -24,7 +24,14 @@ from backend.app.config import (
 )
 from backend.tests.support.deployment import ROOT, compose, example_variables
 
-FILES = ("docker-compose.yml", "docker-compose.scale.yml")
+FILES = (
+    "docker-compose.yml",
+    "docker-compose.scale.yml",
+    "docker-compose.logs.yml",
+    "docker-compose.scale-logs.yml",
+)
+# The roles whose lines go to the dashboard, by the service that serves each.
+LOGGED = {"backend": "api", "prices": "prices", "settlement": "settlement", "sandbox": "sandbox"}
 INTERPOLATION = re.compile(r"(?<!\$)\$\{(?P<name>[A-Z_]+)(?P<rule>:[-?])?(?P<rest>[^}]*)\}")
 SECRET = re.compile(r"PASSWORD|SECRET|_KEY|SEED|_TOKEN")
 NO_RETRY = Retry(NoBackoff(), 0)
@@ -84,7 +91,9 @@ def test_a_service_says_whether_it_is_well(service: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_an_image_has_a_version_and_is_not_whatever_is_newest(service: dict[str, Any]) -> None:
-    assert "build" in service or re.fullmatch(r"strongroom|.+:\d+(\.\d+)*(-\w+)?", service["image"])
+    assert "build" in service or re.fullmatch(
+        r"strongroom|.+:v?\d+(\.\d+)*(-\w+)?", service["image"]
+    )
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -206,6 +215,28 @@ def test_behind_the_proxy_no_backend_is_published() -> None:
     assert "!reset" in (ROOT / "docker-compose.scale.yml").read_text()
     mounted = scaled["nginx"]["volumes"][0].split(":")[0]
     assert "server backend:8000 resolve" in (ROOT / mounted).read_text()
+
+
+def test_every_role_is_heard_under_its_name_and_none_waits_for_the_collector() -> None:
+    collected = compose("docker-compose.logs.yml")["services"]
+    engine = compose("docker-compose.scale-logs.yml")["services"]["engine"]
+    drivers = {name: one["logging"] for name, one in collected.items() if "image" not in one}
+
+    assert {name: one["options"]["tag"] for name, one in drivers.items()} == LOGGED
+    for logging in (*drivers.values(), engine["logging"]):
+        # A stream would refuse the start of a container whose collector is away.
+        assert logging["driver"] == "gelf"
+        assert logging["options"]["gelf-address"] == "udp://127.0.0.1:12201"
+    assert collected["alloy"]["ports"] == ["127.0.0.1:12201:12201/udp"]
+
+
+def test_the_dashboard_is_apart_from_the_vault_and_has_no_hold_of_docker() -> None:
+    collected = compose("docker-compose.logs.yml")["services"]
+
+    for name in ("alloy", "loki", "grafana"):
+        assert collected[name]["networks"] == ["logs"]
+        assert not any("docker.sock" in volume for volume in collected[name]["volumes"])
+    assert "ports" not in collected["loki"]
 
 
 def test_valkey_starts_as_configured_and_shows_its_password_to_nobody(tmp_path: Path) -> None:

@@ -25,7 +25,8 @@ def test_the_file_holds_all_that_compose_requires_in_letters_that_fit_an_address
     run_in(tmp_path)
 
     made = dotenv_values(stream=io.StringIO((tmp_path / ".env").read_text()))
-    required = set(re.findall(r"\$\{([A-Z_]+):\?", (ROOT / "docker-compose.yml").read_text()))
+    files = "".join(file.read_text() for file in ROOT.glob("docker-compose*.yml"))
+    required = set(re.findall(r"\$\{([A-Z_]+):\?", files))
     assert required | {"SANDBOX_SEED"} <= made.keys()
     assert all(re.fullmatch(r"[\w=-]{32,}", made[name] or "") for name in required)
 
