@@ -215,8 +215,9 @@ def _send_part(url: str, file: Path, shard: int, cards: tuple[int, ...], clients
 async def _own_postgres() -> AsyncIterator[str]:
     with TemporaryDirectory(prefix="strongroom-venue-") as directory:
         server = EmbeddedPostgres(Path(directory) / "postgres")
-        url = await server.start()
         try:
+            # Broken off in the middle, it would still be writing what is about to be removed.
+            url = await server.start()
             await asyncio.to_thread(migrate, url)
             yield url
         finally:
