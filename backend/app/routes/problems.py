@@ -111,7 +111,13 @@ def _refused(request: HTTPConnection, refusal: StrongroomError, at: datetime) ->
     status = HTTPStatus(
         400 if refusal.status == HTTPStatus.UNPROCESSABLE_ENTITY else refusal.status
     )
-    return older_problem(status, refusal.detail, answer.headers)
+    return older_problem(status, _in_a_line(refusal), answer.headers)
+
+
+def _in_a_line(refusal: StrongroomError) -> str:
+    # The older form has nothing but its message to say in which field it is, and why.
+    errors: Any = refusal.facts.get("errors", ())
+    return "; ".join(f"{each['loc'][-1]}: {each['msg']}" for each in errors) or refusal.detail
 
 
 def _is_older(request: HTTPConnection) -> bool:

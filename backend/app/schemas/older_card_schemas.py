@@ -1,7 +1,7 @@
 """The older card API's forms, for its clients: `{"data": ...}`, and errors of code and message."""
 
 from datetime import datetime
-from typing import Annotated, Generic, Literal, TypeVar
+from typing import Annotated, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -58,7 +58,7 @@ class OlderOrderCreate(BaseModel):
     model_config = ConfigDict(hide_input_in_errors=True)
 
     item_id: CardNumber
-    order_type: Annotated[Literal[1, 2], Field(description="1 buy, 2 sell")]
+    order_type: Annotated[int, Field(ge=1, le=2, strict=True, description="1 buy, 2 sell")]
     price: Price
 
 
