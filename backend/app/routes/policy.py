@@ -23,7 +23,6 @@ from backend.app.errors import ConfigurationError, Unauthenticated
 from backend.app.market_container import MarketContainer
 from backend.app.request_entry import KEY_PREFIX, USER_ID
 from backend.app.services.principal import Principal
-from backend.app.services.request_limit import ALLOWANCE
 from backend.app.services.request_signature import Asked
 from backend.app.services.settlement.token_door import TOKEN_HEADER
 from backend.app.services.venue.identities import identified
@@ -83,7 +82,7 @@ class Policy(SecurityBase):
             raise
         state = scope.setdefault("state", {})
         state[USER_ID], state[KEY_PREFIX] = principal.user_id, principal.key_prefix
-        state[ALLOWANCE] = await services.requests.count_user(principal.user_id)
+        await services.requests.count_user(principal.user_id, state)
         purpose = scope["endpoint"].__name__
         if principal.key_prefix is not None and self.scope not in principal.scopes:
             raise await services.guards.keys.deny(principal, self.scope, purpose)
@@ -236,8 +235,7 @@ def _policies_of(dependant: Dependant) -> list[AnyPolicy]:
 
 async def _count_address(scope: Scope) -> None:
     services: Container = scope["app"].state.container
-    allowance = await services.requests.count_address(_address(scope))
-    scope.setdefault("state", {})[ALLOWANCE] = allowance
+    await services.requests.count_address(_address(scope), scope.setdefault("state", {}))
 
 
 def _header(scope: Scope, wanted: bytes) -> str | None:

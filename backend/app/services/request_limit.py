@@ -3,15 +3,17 @@
 The windows are shared by all processes, but asked only once for a whole portion of requests: one
 question to Redis for each request would cost more than most answers do. What a process has taken
 and not spent when the window ends is lost, so the limit is never exceeded, and reached a portion
-early at the most.
+early at the most. Where two windows meet, a whole limit could be spent on either side; so each
+process holds everybody to the limit over any span as long as a window, too.
 """
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from math import ceil
-from typing import Final
+from typing import Any, Final
 
 from limits import RateLimitItem, RateLimitItemPerSecond
 from limits.aio.strategies import FixedWindowRateLimiter
@@ -37,11 +39,13 @@ class Allowance:
     left: int
     left_elsewhere: int
     ends_at: float
+    # When those came that are younger than a window, in monotonic time.
+    admitted: deque[float] = field(default_factory=deque)
 
     @property
     def remaining(self) -> int:
-        """How many requests fit into the rest of the window."""
-        return self.left + self.left_elsewhere
+        """How many requests would be admitted now."""
+        return min(self.left + self.left_elsewhere, self.limit - len(self.admitted))
 
     def reset_seconds(self, now: float) -> int:
         """Return after how many whole seconds a new window begins."""
@@ -56,53 +60,74 @@ class RequestLimit:
         settings: RateLimitSettings,
         redis_url: SecretStr | None,
         wall: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         limit = settings.rl_max_requests
         self._item = RateLimitItemPerSecond(limit, settings.rl_window_sec) if limit else None
+        self._seconds = settings.rl_window_sec
         self._portion = _portion(limit)
         self._windows = SharedWindows(FixedWindowRateLimiter, redis_url)
         # The library counts in wall time.
         self._wall = wall
+        self._monotonic = monotonic
         # Oldest first. Whoever is dropped for another takes a new portion.
         self._known: dict[str, Allowance] = {}
         self._taking: dict[str, asyncio.Task[None]] = {}
 
-    async def count_user(self, user_id: int) -> Allowance | None:
-        """Count one request of somebody known; None if nobody is limited.
+    async def count_user(self, user_id: int, state: dict[str, Any]) -> None:
+        """Count one request of somebody known; its `state` keeps what is left, if one is limited.
 
         Raises:
-            RequestsThrottled: the window's requests are used up.
+            RequestsThrottled: there have been too many of them.
         """
-        return await self._count(f"user:{user_id}") if self._item else None
+        if self._item:
+            await self._count(f"user:{user_id}", state)
 
-    async def count_address(self, address: str | None) -> Allowance | None:
-        """Count one request of somebody unknown; None if nobody is limited.
+    async def count_address(self, address: str | None, state: dict[str, Any]) -> None:
+        """Count one request of somebody unknown; its `state` keeps what is left, as above.
 
         Raises:
-            RequestsThrottled: the window's requests are used up.
+            RequestsThrottled: there have been too many of them.
         """
-        return await self._count(f"address:{network_of(address or '')}") if self._item else None
+        if self._item:
+            await self._count(f"address:{network_of(address or '')}", state)
 
     async def close(self) -> None:
         """Let go of Redis."""
         await self._windows.close()
 
-    async def _count(self, subject: str) -> Allowance:
+    async def _count(self, subject: str, state: dict[str, Any]) -> None:
         while True:
             now = self._wall()
             known = self._known.get(subject)
             if known is None or known.ends_at <= now:
                 await self._taken(subject)
             elif known.left:
-                known.left -= 1
-                return known
+                self._admit(known, now, state)
+                return
             elif known.left_elsewhere:
                 await self._taken(subject)
             else:
-                raise RequestsThrottled(
-                    f"More than {known.limit} requests in {self._seconds} seconds.",
-                    retry_after_seconds=known.reset_seconds(now),
-                )
+                raise self._refused(known, known.ends_at, now, state)
+
+    def _admit(self, known: Allowance, now: float, state: dict[str, Any]) -> None:
+        at, seconds, admitted = self._monotonic(), self._seconds, known.admitted
+        while admitted and admitted[0] <= at - seconds:
+            admitted.popleft()
+        if len(admitted) >= known.limit:
+            raise self._refused(known, now + admitted[0] + seconds - at, now, state)
+        admitted.append(at)
+        known.left -= 1
+        state[ALLOWANCE] = known
+
+    def _refused(
+        self, known: Allowance, until: float, now: float, state: dict[str, Any]
+    ) -> RequestsThrottled:
+        state[ALLOWANCE] = nothing = replace(known, left=0, left_elsewhere=0, ends_at=until)
+        return RequestsThrottled(
+            f"More than {known.limit} requests in {self._seconds} seconds.",
+            retry_after_seconds=nothing.reset_seconds(now),
+        )
 
     async def _taken(self, subject: str) -> None:
         """Take a portion, one for all who wait for it."""
@@ -121,7 +146,7 @@ class RequestLimit:
             # Not when the task is seen to have ended: whoever came in between would wait for what
             # is over already, which takes no time, again and again, and let nobody else run.
             del self._taking[subject]
-        self._known.pop(subject, None)
+        before = self._known.pop(subject, None)
         if len(self._known) >= SUBJECTS_MAX:
             del self._known[next(iter(self._known))]
         self._known[subject] = Allowance(
@@ -129,16 +154,13 @@ class RequestLimit:
             left=self._portion if fits else 0,
             left_elsewhere=window.remaining if fits else 0,
             ends_at=window.reset_time,
+            admitted=deque() if before is None else before.admitted,
         )
 
     @property
     def _limited(self) -> RateLimitItem:
         assert self._item is not None  # noqa: S101 - asked before
         return self._item
-
-    @property
-    def _seconds(self) -> int:
-        return int(self._limited.get_expiry())
 
 
 def _portion(limit: int) -> int:

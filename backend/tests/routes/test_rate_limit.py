@@ -38,6 +38,9 @@ async def test_a_user_is_refused_after_the_limit_and_told_when_to_come_back(
     assert {each.headers["x-ratelimit-limit"] for each in told} == {str(LIMIT)}
     assert (refused.status_code, refused.json()["code"]) == (429, "requests-throttled")
     assert 1 <= int(refused.headers["retry-after"]) <= 600
+    assert refused.headers["x-ratelimit-limit"] == str(LIMIT)
+    assert refused.headers["x-ratelimit-remaining"] == "0"
+    assert refused.headers["x-ratelimit-reset"] == refused.headers["retry-after"]
     assert (await client.get("/api/v1/me", headers=bob.headers)).status_code == 200
 
 
@@ -89,7 +92,7 @@ async def test_routes_of_nested_routers_are_limited_too(
 async def test_websockets_are_limited_before_they_are_accepted(services: Container) -> None:
     app = create_app(AppRole.API, services)
     for _ in range(LIMIT):
-        await services.requests.count_address("192.0.2.7")
+        await services.requests.count_address("192.0.2.7", {})
     sent: list[Message] = []
 
     async def send(message: Message) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,13 @@ from pydantic import SecretStr
 
 from backend.app.config import RateLimitSettings
 from backend.app.errors import RequestsThrottled
-from backend.app.services.request_limit import PORTIONS_MIN, SUBJECTS_MAX, RequestLimit, _portion
+from backend.app.services.request_limit import (
+    ALLOWANCE,
+    PORTIONS_MIN,
+    SUBJECTS_MAX,
+    RequestLimit,
+    _portion,
+)
 from backend.tests.support.valkey import Valkey
 
 WINDOW_SECONDS = 600  # No test lasts until the next.
@@ -26,7 +33,7 @@ def limited_to(
 async def granted(limit: RequestLimit, user_id: int, asked: int) -> int:
     """Ask so often at once, and return how often it was allowed."""
     told = await asyncio.gather(
-        *(limit.count_user(user_id) for _ in range(asked)), return_exceptions=True
+        *(limit.count_user(user_id, {}) for _ in range(asked)), return_exceptions=True
     )
     assert all(isinstance(each, RequestsThrottled) for each in told if isinstance(each, Exception))
     return sum(not isinstance(each, Exception) for each in told)
@@ -38,7 +45,7 @@ async def test_one_process_grants_exactly_the_limit(allowed: int) -> None:
 
     assert await granted(limit, 1, allowed + 50) == allowed
     with pytest.raises(RequestsThrottled) as refused:
-        await limit.count_user(1)
+        await limit.count_user(1, {})
     assert 1 <= (refused.value.retry_after_seconds or 0) <= WINDOW_SECONDS
 
 
@@ -48,10 +55,10 @@ async def test_everybody_has_a_window_of_their_own() -> None:
     assert await granted(limit, 1, 10) == 3
     assert await granted(limit, 2, 10) == 3
     for _ in range(3):
-        await limit.count_address("192.0.2.1")
-    await limit.count_address("192.0.2.2")
+        await limit.count_address("192.0.2.1", {})
+    await limit.count_address("192.0.2.2", {})
     with pytest.raises(RequestsThrottled):
-        await limit.count_address("192.0.2.1")
+        await limit.count_address("192.0.2.1", {})
 
 
 async def test_a_new_window_begins_when_the_old_one_ends() -> None:
@@ -63,23 +70,49 @@ async def test_a_new_window_begins_when_the_old_one_ends() -> None:
             await asyncio.sleep(0.05)
 
 
+async def test_over_a_boundary_of_windows_no_more_is_granted_than_in_one() -> None:
+    """One request opens a window, the rest come at its end, and another begins: not all again."""
+    passed = 0.0
+    settings = RateLimitSettings(_env_file=None, rl_max_requests=300, rl_window_sec=WINDOW_SECONDS)
+    limit = RequestLimit(settings, None, monotonic=lambda: passed)
+    opened = await granted(limit, 1, 1)
+    passed = WINDOW_SECONDS - 1.0
+    at_the_end = await granted(limit, 1, 400)
+    limit._windows = limited_to(300)._windows
+    limit._known["user:1"].ends_at = 0.0
+    passed = WINDOW_SECONDS + 1.0
+    state: dict[str, Any] = {}
+
+    after_it = await granted(limit, 1, 400)
+    with pytest.raises(RequestsThrottled) as refused:
+        await limit.count_user(1, state)
+    passed = 2 * WINDOW_SECONDS - 1.0
+    later = await granted(limit, 1, 400)
+
+    assert (opened, at_the_end, after_it, later) == (1, 299, 1, 299)
+    assert refused.value.retry_after_seconds == WINDOW_SECONDS - 2
+    assert state[ALLOWANCE].remaining == 0
+
+
 async def test_each_answer_tells_what_is_left() -> None:
     limit = limited_to(60)
 
     left = []
     for _ in range(60):
-        allowance = await limit.count_user(1)
-        assert allowance is not None
-        left.append(allowance.remaining)
+        state: dict[str, Any] = {}
+        await limit.count_user(1, state)
+        left.append(state[ALLOWANCE].remaining)
 
     assert left == list(range(59, -1, -1))
 
 
 async def test_without_a_limit_nobody_is_counted() -> None:
-    limit = limited_to(0)
+    limit, state = limited_to(0), dict[str, Any]()
 
-    assert await limit.count_user(1) is None
-    assert await limit.count_address(None) is None
+    await limit.count_user(1, state)
+    await limit.count_address(None, state)
+
+    assert state == {}
 
 
 async def test_several_processes_never_grant_more_than_the_limit_together(valkey: Valkey) -> None:
@@ -106,7 +139,7 @@ async def test_memory_is_bounded_however_many_ask() -> None:
     limit = limited_to(1)
     limit._known = dict.fromkeys(map(str, range(SUBJECTS_MAX)))  # type: ignore[arg-type]
 
-    await limit.count_user(1)
+    await limit.count_user(1, {})
 
     assert len(limit._known) == SUBJECTS_MAX
     assert await granted(limit, 1, 3) == 0
@@ -136,7 +169,7 @@ async def test_who_comes_just_when_a_portion_was_taken_does_not_hold_everybody_u
     async def after(turns: int) -> None:
         for _ in range(turns):
             await asyncio.sleep(0)
-        await limit.count_user(1)
+        await limit.count_user(1, {})
 
     async def time_passes() -> None:
         nonlocal now
