@@ -17,7 +17,9 @@ def check_numbers(market: Market, asked: OrderRequest, price_max: Decimal) -> No
     Raises:
         OrderRefused: bad_number, tick_size, step_size or min_amount.
     """
-    if len(asked.client_order_id or "") > CLIENT_ORDER_ID_LENGTH_MAX_CHARACTERS:
+    name = asked.client_order_id or ""
+    # A NUL or half a surrogate pair fits into no database; neither is printable.
+    if len(name) > CLIENT_ORDER_ID_LENGTH_MAX_CHARACTERS or not name.isprintable():
         raise OrderRefused("bad_number")
     if (asked.amount is None) == (asked.quote_amount is None):
         raise OrderRefused("bad_number")

@@ -1,6 +1,7 @@
 """The laws of the sandbox's money, whatever accounts do and however the price moves."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -281,6 +282,8 @@ def test_a_resting_order_fills_at_its_price_once_the_market_passes(
             "min_notional",
         ),
         (OrderRequest("BTC/USDT", Side.BUY, OrderType.LIMIT, Decimal(1), None), "bad_number"),
+        (replace(market("BTC/USDT", Side.BUY, "1"), client_order_id="a\0"), "bad_number"),
+        (replace(market("BTC/USDT", Side.BUY, "1"), client_order_id="\ud800"), "bad_number"),
     ],
 )
 def test_an_order_that_breaks_a_rule_is_refused_by_name(

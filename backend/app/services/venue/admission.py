@@ -68,4 +68,5 @@ class Admission:
 
 
 def _is_name(text: str) -> bool:
-    return 0 < len(text) <= NAME_LENGTH_MAX and "\0" not in text
+    # PostgreSQL's text takes no NUL and no half of a surrogate pair; neither is printable.
+    return 0 < len(text) <= NAME_LENGTH_MAX and text.isprintable()
