@@ -20,7 +20,7 @@ endif
 # The one place that names the version of Locust is pyproject.toml.
 load_extra = import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["load"], sep=chr(10))
 
-.PHONY: help run rehearse test check format bench load faults fuzz conformance pooler lock clean
+.PHONY: help run rehearse test check format bench load faults laws fuzz conformance pooler lock clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -50,8 +50,11 @@ bench: $(VENV)/.tests ## Measure: ratios to a reference, side by side in one run
 load: $(VENV)/.tests $(LOAD_VENV)/.ready ## Let 500 users draw on the house for two minutes, and count the money
 	@$(BIN)/python -m bench._load $(LOAD_VENV)/bin/locust $(USERS) $(SECONDS)
 
-faults: $(VENV)/.tests ## Run the long stories: rotations killed again and again, the vault against a model
-	@$(BIN)/pytest -n $(WORKERS) -m slow backend/tests/faults backend/tests/commands backend/tests/properties
+faults: $(VENV)/.tests ## Run the long stories: whole houses as processes, killed again and again
+	@$(BIN)/pytest -n $(WORKERS) -m slow backend/tests/flows backend/tests/faults backend/tests/commands backend/tests/properties
+
+laws: $(VENV)/.tests ## Try every property on many more examples than the tests do
+	@$(BIN)/pytest -n $(WORKERS) -m 'hypothesis and not slow' --hypothesis-profile thorough
 
 fuzz: $(VENV)/.tests ## Throw thousands of generated requests at every route (two minutes)
 	@$(BIN)/pytest -n $(WORKERS) -m slow backend/tests/fuzz

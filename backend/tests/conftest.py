@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import os
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,13 +24,14 @@ from backend.tests.support.statements import share_statements
 from backend.tests.support.valkey import Valkey
 
 # A loaded machine is slow without anything being wrong, so no example has a deadline.
-hypothesis_settings.register_profile(
-    "strongroom",
-    max_examples=200 if "CI" in os.environ else 100,
-    deadline=None,
-    print_blob=True,
-    suppress_health_check=[HealthCheck.too_slow],
-)
+for profile, examples in (("strongroom", 25), ("thorough", 150)):
+    hypothesis_settings.register_profile(
+        profile,
+        max_examples=examples,
+        deadline=None,
+        print_blob=True,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
 hypothesis_settings.load_profile("strongroom")
 
 

@@ -55,6 +55,7 @@ def test_a_file_of_anything_else_is_refused(tmp_path: Path, text: str) -> None:
         read_orders(file)
 
 
+@pytest.mark.slow
 def test_a_bench_prints_the_digest_of_its_file_whoever_sends_it(tmp_path: Path) -> None:
     made = strongroom(
         *("venue", "generate", "--orders", "3000", "--seed", "7", "--out", "orders.csv"),

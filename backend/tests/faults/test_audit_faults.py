@@ -5,9 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from backend.app.audit_chain import verify_chain
 from backend.app.database import Database
 from backend.tests.support.trail import trail
+
+pytestmark = pytest.mark.slow
 
 KILLS = 4
 WRITER = """

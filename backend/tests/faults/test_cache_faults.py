@@ -181,6 +181,7 @@ async def all_faults(valkey: Valkey, visitors: Sequence[Visitor]) -> None:
                 await asyncio.sleep(0.01)
 
 
+@pytest.mark.slow
 async def test_every_request_is_answered_with_the_truth_whatever_valkey_does(
     one: Process, valkey: Valkey
 ) -> None:

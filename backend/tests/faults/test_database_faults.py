@@ -20,6 +20,8 @@ from backend.app.services.audit_verification import AuditVerification
 from backend.tests.support.fake_connector import FakeConnector
 from backend.tests.support.people import person
 
+pytestmark = pytest.mark.slow
+
 KILLS = 3
 CLIENTS = 4
 BINDS_PER_CLIENT = 24

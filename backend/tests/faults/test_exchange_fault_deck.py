@@ -19,6 +19,8 @@ from backend.tests.support.people import bearer, registered, signed_in
 from backend.tests.support.sandbox import RunningSandbox, running_sandbox
 from backend.tests.support.settings import settings_for_tests
 
+pytestmark = pytest.mark.slow
+
 CREDENTIALS = "/api/v1/credentials"
 NO_VERDICT = {429, 503}
 RULES: Mapping[Fault, Mapping[str, Any]] = {

@@ -309,6 +309,7 @@ async def tell(story: Story, container: Container, sandbox: RunningSandbox) -> N
     await story.ask("POST", "/auth/logout", access)
 
 
+@pytest.mark.slow
 async def test_no_secret_is_left_anywhere(directory: Path, sandbox: RunningSandbox) -> None:
     home, valkey_home = Home(directory / "postgres"), directory / "valkey"
     valkey_home.mkdir()

@@ -5,12 +5,16 @@ import signal
 import sys
 from pathlib import Path
 
+import pytest
+
 from backend.app.database import Database
 from backend.app.services.venue.replay import replay
 from backend.app.venue.commands import NewOrder
 from backend.app.venue.orders import Side
 from backend.tests.support.databases import server_connection
 from backend.tests.support.venue import engine_on, led, running
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[3]
 CHILD = """

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
+
 from backend.app.clock import utc_now
 from backend.app.config import Settings
 from backend.app.enums import DeliveryState
@@ -15,6 +17,8 @@ from backend.tests.conftest import HandClock
 from backend.tests.support.people import person
 from backend.tests.support.webhook_receiver import receiving
 from backend.tests.support.webhooks import carry, deliveries, proves, quiet_house, tell, webhook
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[3]
 CHILD = """

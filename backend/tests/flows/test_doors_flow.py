@@ -14,8 +14,11 @@ from typing import Any
 from urllib.request import urlopen
 
 import ccxt
+import pytest
 
 from backend.tests.support.ccxt_clients import lean_config, redirected
+
+pytestmark = pytest.mark.slow
 
 STRONGROOM = Path(sys.executable).with_name("strongroom")
 PORTS = ("API_PORT", "SANDBOX_PORT", "PRICES_PORT", "SETTLEMENT_PORT")

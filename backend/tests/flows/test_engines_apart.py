@@ -30,6 +30,8 @@ from backend.tests.support.valkey import Valkey
 from backend.tests.support.venue import led
 from backend.tests.support.venue_post import until
 
+pytestmark = pytest.mark.slow
+
 CLIENTS = 20
 A_CARD, A_PAIR = 1, 5
 

@@ -6,6 +6,7 @@ import random
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
+import pytest
 from sqlalchemy import text
 
 from backend.app.channel_message import PRICES, notifications_channel
@@ -14,6 +15,8 @@ from backend.app.repositories.channel_repository import ChannelRepository
 from backend.tests.support.live_house import LiveClient, LiveHouse, live_house
 from backend.tests.support.people import Person, person
 from backend.tests.support.valkey import Valkey
+
+pytestmark = pytest.mark.slow
 
 MESSAGES = 120
 

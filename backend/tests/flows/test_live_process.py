@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from pydantic import SecretStr
 from websockets.asyncio.client import connect
 
@@ -22,6 +23,8 @@ from backend.app.config import AuthSettings, Settings
 from backend.app.container import Container
 from backend.tests.support.live_house import SECONDS_MAX, LiveClient, LiveHouse, live_house
 from backend.tests.support.people import person
+
+pytestmark = pytest.mark.slow
 
 STRONGROOM = Path(sys.executable).with_name("strongroom")
 EXAMPLE = Path(__file__).parents[3] / "docs" / "examples" / "live_client.py"

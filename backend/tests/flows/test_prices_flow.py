@@ -25,6 +25,8 @@ from backend.tests.support.people import person
 from backend.tests.support.stand_in_binance import StandInBinance, stand_in_binance
 from backend.tests.support.valkey import Valkey
 
+pytestmark = pytest.mark.slow
+
 STRONGROOM = Path(sys.executable).with_name("strongroom")
 SECONDS_MAX = 60.0
 INTERNAL_KEY = secrets.token_urlsafe(48)

@@ -20,6 +20,8 @@ from backend.app.services.crypto_service import CryptoService
 from backend.tests.support.commands import strongroom
 from backend.tests.support.postgres import cluster_url
 
+pytestmark = pytest.mark.slow
+
 STRONGROOM = Path(sys.executable).with_name("strongroom")
 SECONDS_MAX = 60
 

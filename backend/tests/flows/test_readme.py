@@ -15,6 +15,8 @@ import pytest
 
 from backend.app.exchanges.registry import SUPPORTED
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 READY_SECONDS_MAX = 60
 COMMAND_SECONDS_MAX = 120

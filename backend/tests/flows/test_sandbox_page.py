@@ -13,6 +13,8 @@ import pytest
 from backend.app.sandbox.accounts import EXCHANGES
 from backend.tests.support.sandbox import RunningSandbox, running_sandbox
 
+pytestmark = pytest.mark.slow
+
 PAGE = (Path(__file__).parents[3] / "docs" / "sandbox.md").read_text()
 SHELL = re.findall(r"^```sh\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 PYTHON = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)

@@ -3,7 +3,11 @@
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from backend.tests.support.settlement_load import load
+
+pytestmark = pytest.mark.slow
 
 WITHDRAWALS = 40
 

@@ -6,12 +6,15 @@ import sys
 from pathlib import Path
 
 import aiohttp
+import pytest
 
 from backend.app.clock import utc_now
 from backend.app.config import Settings
 from backend.tests.conftest import HandClock
 from backend.tests.support.people import person
 from backend.tests.support.webhooks import carry, deliveries, quiet_house, tell, webhook
+
+pytestmark = pytest.mark.slow
 
 EXAMPLE = Path(__file__).parents[3] / "docs" / "examples" / "webhook_receiver.py"
 
