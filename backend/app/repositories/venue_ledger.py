@@ -20,8 +20,6 @@ from backend.app.venue.batch import Batch
 from backend.app.venue.books import Books, OrderImpossible
 from backend.app.venue.instruments import Instrument
 from backend.app.venue.journal_form import written as written_commands
-from backend.app.venue.snapshot_form import Snapshot
-from backend.app.venue.snapshot_form import written as written_snapshot
 
 SILENCE_SECONDS_MAX: Final = 15
 """A leader that says nothing for so long has lost the lead."""
@@ -192,20 +190,18 @@ class VenueLedger:
                 raise LeadLost
         self.sequence += 1
 
-    async def keep(self, state: Snapshot, at: datetime) -> None:
-        """Store the books as they are after all that was written, for a sooner start.
+    async def keep(self, state: bytes, sequence: int, at: datetime) -> None:
+        """Store the books as they were after an entry of the journal, for a sooner start.
 
         Raises:
             DatabaseUnavailable: it may be stored, or not.
         """
-        kept = written_snapshot(state)
-        checksum = hashlib.sha256(kept).digest()
-        sequence = self.sequence
+        checksum = hashlib.sha256(state).digest()
         async with outages_translated():
             connection = await self._database.own_connection()
             try:
                 await connection.execute(
-                    _KEEP, self.shard, self._epoch, sequence, at, checksum, kept
+                    _KEEP, self.shard, self._epoch, sequence, at, checksum, state
                 )
                 await connection.execute(_FORGET, self.shard, SNAPSHOTS_KEPT)
             finally:

@@ -1,7 +1,7 @@
 """The books and wallets of one shard, and what a batch of commands does to them."""
 
 import gc
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 
 from backend.app.venue.batch import Batch, Done, Outcome, Pocket, Refused
 from backend.app.venue.commands import CancelAllOrders, CancelOrder, Command, MoveFunds, NewOrder
@@ -19,7 +19,8 @@ from backend.app.venue.orders import (
     TimeInForce,
 )
 from backend.app.venue.record import Record
-from backend.app.venue.snapshot_form import BookState, RestingOrder, Snapshot
+from backend.app.venue.snapshot_form import BookState, Snapshot
+from backend.app.venue.snapshot_steps import ORDERS_A_STEP, state_in_steps
 from backend.app.venue.wallets import Holding, Moves, Wallets
 
 _LIMIT, _GTC, _ALLOW = OrderType.LIMIT, TimeInForce.GTC, SelfTrade.ALLOW
@@ -62,12 +63,25 @@ class Books:
 
     def snapshot(self) -> Snapshot:
         """Return all there is to know, apart from the instruments."""
-        return Snapshot(
-            self._next_number,
-            self._next_trade_id,
-            [_state(number, market) for number, market in self._markets.items()],
-            list(self._wallets.holdings()),
-        )
+        steps = self.snapshot_in_steps()
+        while True:
+            try:
+                next(steps)
+            except StopIteration as ended:
+                whole: Snapshot = ended.value
+                return whole
+
+    def snapshot_in_steps(self) -> Generator[None, None, Snapshot]:
+        """Return the same, in steps: nothing may be carried out before the last of them."""
+        books = []
+        for number, market in self._markets.items():
+            books.append((yield from state_in_steps(number, market.book)))
+        holdings: list[Holding] = []
+        for each in self._wallets.holdings():
+            holdings.append(each)
+            if not len(holdings) % ORDERS_A_STEP:
+                yield
+        return Snapshot(self._next_number, self._next_trade_id, books, holdings)
 
     def carry_out(self, commands: Sequence[Command]) -> Batch:
         """Carry the commands out one by one, and return what is to be written and answered.
@@ -241,7 +255,7 @@ class Books:
             raise OrderImpossible(f"instrument {state.instrument_id}")
         book = market.book
         book.last_price = state.last_price
-        for order_id, account, side, price, left in state.resting:
+        for order_id, account, side, price, left in zip(*state.resting, strict=True):
             book.rest(OpenOrder(order_id, account, side, price, left), price)
         for place in state.waiting:
             book.wait(StopOrder(place, place.stop_price or 0))
@@ -260,32 +274,6 @@ class Books:
         }
         record.lines += self._wallets.book(record.next_number, moves)
         return Done(record.next_number)
-
-
-def _state(instrument_id: int, market: Market) -> BookState:
-    book = market.book
-    return BookState(
-        instrument_id,
-        book.last_price,
-        [
-            RestingOrder(each.order_id, each.account_id, each.side, each.price or 0, each.left)
-            for each in book.resting()
-        ],
-        [
-            Place(
-                each.order_id,
-                each.account_id,
-                each.side,
-                each.left,
-                each.price,
-                OrderType.STOP_LIMIT,
-                each.time_in_force,
-                each.stop_price,
-                each.self_trade,
-            )
-            for each in book.waiting()
-        ],
-    )
 
 
 def _unfit_budget(order: NewOrder) -> RejectReason | None:

@@ -6,17 +6,28 @@ they arrived: an order that waited for its stop price queues behind younger ones
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 from backend.app.venue.orders import OrderType, Place, SelfTrade, Side, TimeInForce
 from backend.app.venue.wallets import Holding
 
 FORM: Final = 1
+ROWS_A_PIECE: Final = 5_000
+"""Some milliseconds (bench/venue.py)."""
 _LETTERS: Final = {Side.BUY: "b", Side.SELL: "s"}
 _SIDES: Final = {"b": Side.BUY, "s": Side.SELL}
-_RESTING: Final = ("ids", "accounts", "sides", "prices", "left")
-_WAITING: Final = (*_RESTING, "stop_prices", "times_in_force", "self_trade")
+_WAITING: Final = (
+    "ids",
+    "accounts",
+    "sides",
+    "prices",
+    "left",
+    "stop_prices",
+    "times_in_force",
+    "self_trade",
+)
+_SIDES_COLUMN: Final = "sides"
 _WALLETS: Final = ("accounts", "assets", "available", "locked")
 
 
@@ -24,14 +35,17 @@ class SnapshotUnreadable(Exception):
     """A snapshot is not of a form this code knows."""
 
 
-class RestingOrder(NamedTuple):
-    """An order in its queue, with what is left of it."""
+class Resting(NamedTuple):
+    """The orders in the queues of a book, with what is left of each: columns, as they are stored.
 
-    order_id: int
-    account_id: int
-    side: Side
-    price: int
-    left: int
+    Rows would be an object for each order, to be made, walked by the collector and given back.
+    """
+
+    ids: list[int]
+    accounts: list[int]
+    sides: list[Side]
+    prices: list[int]
+    left: list[int]
 
 
 class BookState(NamedTuple):
@@ -39,7 +53,7 @@ class BookState(NamedTuple):
 
     instrument_id: int
     last_price: int | None
-    resting: Sequence[RestingOrder]
+    resting: Resting
     waiting: Sequence[Place]
 
 
@@ -54,25 +68,27 @@ class Snapshot(NamedTuple):
 
 def written(snapshot: Snapshot) -> bytes:
     """Return the bytes of a snapshot."""
-    said = {
+    return b"".join(pieces(snapshot))
+
+
+def pieces(snapshot: Snapshot) -> Iterator[bytes]:
+    """Yield the same bytes piece by piece; none of them takes long."""
+    head = {
         "form": FORM,
         "next_number": snapshot.next_number,
         "next_trade_id": snapshot.next_trade_id,
-        "books": [
-            {
-                "instrument": book.instrument_id,
-                "last_price": book.last_price,
-                "resting": _columns(_RESTING, book.resting),
-                "waiting": _columns(
-                    _WAITING,
-                    [_waiting(each) for each in book.waiting],
-                ),
-            }
-            for book in snapshot.books
-        ],
-        "wallets": _columns(_WALLETS, snapshot.holdings),
     }
-    return json.dumps(said, separators=(",", ":")).encode()
+    yield _json(head)[:-1] + b',"books":['
+    for place, book in enumerate(snapshot.books):
+        whose = _json({"instrument": book.instrument_id, "last_price": book.last_price})
+        yield (b"," if place else b"") + whose[:-1] + b',"resting":'
+        yield from _columns(Resting._fields, book.resting)
+        yield b',"waiting":'
+        yield from _columns(_WAITING, _of_rows(map(_waiting, book.waiting)))
+        yield b"}"
+    yield b'],"wallets":'
+    yield from _columns(_WALLETS, _of_rows(snapshot.holdings))
+    yield b"}"
 
 
 def read(entry: bytes) -> Snapshot:
@@ -96,10 +112,10 @@ def read(entry: bytes) -> Snapshot:
 
 
 def _book(said: dict[str, Any]) -> BookState:
-    resting = [
-        RestingOrder(number, account, _SIDES[side], price, left)
-        for number, account, side, price, left in _rows(_RESTING, said["resting"])
-    ]
+    ids, accounts, sides, prices, left = (said["resting"][name] for name in Resting._fields)
+    if len({len(ids), len(accounts), len(sides), len(prices), len(left)}) != 1:
+        raise SnapshotUnreadable("columns of different lengths")
+    resting = Resting(ids, accounts, [_SIDES[each] for each in sides], prices, left)
     waiting = [
         Place(
             number,
@@ -124,12 +140,32 @@ def _waiting(place: Place) -> tuple[Any, ...]:
     return number, account, side, price, left, stop_price, force, self_trade
 
 
-def _columns(names: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> dict[str, Any]:
-    filled = zip(*rows, strict=True) if rows else [()] * len(names)
-    columns: dict[str, Any] = dict(zip(names, filled, strict=True))
-    if "sides" in columns:
-        columns["sides"] = "".join([_LETTERS[side] for side in columns["sides"]])
-    return columns
+def _of_rows(rows: Iterable[tuple[Any, ...]]) -> Sequence[Sequence[Any]]:
+    return list(zip(*rows, strict=True))
+
+
+def _columns(names: Sequence[str], columns: Sequence[Sequence[Any]]) -> Iterator[bytes]:
+    yield b"{"
+    for place, name in enumerate(names):
+        is_letters = name == _SIDES_COLUMN
+        column = columns[place] if columns else ()
+        yield (b"," if place else b"") + _json(name) + (b':"' if is_letters else b":[")
+        for begin in range(0, len(column), ROWS_A_PIECE):
+            some = column[begin : begin + ROWS_A_PIECE]
+            if is_letters:
+                yield _letters(some)
+            else:
+                yield (b"," if begin else b"") + _json(some)[1:-1]
+        yield b'"' if is_letters else b"]"
+    yield b"}"
+
+
+def _letters(sides: Iterable[Side]) -> bytes:
+    return "".join([_LETTERS[side] for side in sides]).encode()
+
+
+def _json(said: object) -> bytes:
+    return json.dumps(said, separators=(",", ":")).encode()
 
 
 def _rows(names: Sequence[str], columns: dict[str, Any]) -> Iterable[tuple[Any, ...]]:

@@ -8,7 +8,8 @@ from random import Random
 from backend.app.clock import utc_now
 from backend.app.database import Database
 from backend.app.repositories.venue_ledger import VenueLedger
-from backend.app.services.venue.engine import SNAPSHOT_COMMANDS_MAX, VenueEngine
+from backend.app.services.venue.engine import VenueEngine
+from backend.app.services.venue.snapshot_keeper import SNAPSHOT_COMMANDS_MAX
 from backend.app.venue.commands import (
     CancelAllOrders,
     CancelOrder,

@@ -26,6 +26,7 @@ from backend.app.services.venue.admission import Admission
 from backend.app.services.venue.desk import Answer, Depth
 from backend.app.services.venue.flight import Flight
 from backend.app.services.venue.plan import Plan, names_of
+from backend.app.services.venue.snapshot_keeper import SNAPSHOT_COMMANDS_MAX, SnapshotKeeper
 from backend.app.services.venue.waiting_room import WaitingRoom
 from backend.app.venue.books import Books
 from backend.app.venue.commands import Command, NewOrder
@@ -35,10 +36,6 @@ LOAD_SECONDS_MAX: Final = 120.0
 DRAIN_SECONDS_MAX: Final = 15.0
 CONFIRM_SECONDS: Final = 3.0
 STANDBY_SECONDS: Final = 0.5
-SNAPSHOT_COMMANDS_MAX: Final = 400_000
-"""After so many one is taken, however busy we are: a restart carries out no more than these."""
-SNAPSHOT_COMMANDS_MIN: Final = 5_000
-"""After so many one is taken when there is nothing else to do, or at a stop."""
 COLLECT_AFTER: Final = (20_000, 50, 50)
 """So rarely does Python's collector look at all open orders: else half of our time was its own, and
 it held everybody up for half a second (bench/venue.py)."""
@@ -62,8 +59,7 @@ class VenueEngine:
         self._now = now
         self._books: Books | None = None
         self._admission = Admission()
-        self._snapshot_commands_max = snapshot_commands_max
-        self._commands_since_snapshot = 0
+        self._snapshots = SnapshotKeeper(ledger, now, snapshot_commands_max)
         self._news = asyncio.Event()
         self._room = WaitingRoom(self._news.set)
         self._leads = asyncio.Event()
@@ -160,7 +156,7 @@ class VenueEngine:
                 loaded = await self._ledger.load()
             self._admission = Admission(loaded.instruments)
             self._books = loaded.books
-            self._commands_since_snapshot = loaded.commands_after_snapshot
+            self._snapshots.commands = loaded.commands_after_snapshot
             _LOG.info("venue_leading", worker=self.name, replayed=loaded.commands_after_snapshot)
             self._leads.set()
             await self._work(loaded.books)
@@ -184,19 +180,22 @@ class VenueEngine:
                     if ready is not None:
                         flying, ready = self._launched(ready), None
                     landed.answer()
-                if flying is None:
-                    await self._snapshot(books, self._snapshot_commands_max)
+                if flying is None and self._snapshots.is_due:
+                    await self._snapshots.take(books)
                 if ready is None and self._may_decide(flying):
                     ready = await self._decide(books, flying)
                     if flying is None:
                         flying, ready = self._launched(ready), None
                 self._room.show(books, ready or flying)
                 await self._rest(books, flying)
-            await self._snapshot(books, SNAPSHOT_COMMANDS_MIN)
+            if self._snapshots.is_worth_it:
+                await self._snapshots.take(books)
+            await self._snapshots.finish()
         finally:
             for flight in (flying, ready):
                 if flight is not None:
                     await flight.abandon()
+            await self._snapshots.abandon()
 
     async def _rest(self, books: Books, flying: Flight | None) -> None:
         """Wait for news; without any for a while, say that we are there."""
@@ -209,13 +208,15 @@ class VenueEngine:
             async with asyncio.timeout(CONFIRM_SECONDS):
                 await self._news.wait()
         except TimeoutError:
-            await self._snapshot(books, SNAPSHOT_COMMANDS_MIN)
+            if self._snapshots.is_worth_it:
+                await self._snapshots.take(books)
             async with asyncio.timeout(COMMIT_SECONDS_MAX):
                 await self._ledger.confirm()
 
     def _may_decide(self, flying: Flight | None) -> bool:
-        is_due = self._commands_since_snapshot >= self._snapshot_commands_max
-        return self._room.has_group(is_alone=flying is None) and (flying is None or not is_due)
+        # A snapshot is taken where nothing is on its way.
+        may = flying is None or not self._snapshots.is_due
+        return may and self._room.has_group(is_alone=flying is None)
 
     async def _decide(self, books: Books, flying: Flight | None) -> Flight:
         """Decide what waits, on top of what is being written."""
@@ -234,7 +235,7 @@ class VenueEngine:
             if batch.commands:
                 async with asyncio.timeout(COMMIT_SECONDS_MAX):
                     flight.batch = await self._ledger.prepare(batch, at)
-                self._commands_since_snapshot += len(batch.commands)
+                self._snapshots.commands += len(batch.commands)
         except BaseException:
             await flight.abandon()
             raise
@@ -243,18 +244,6 @@ class VenueEngine:
     def _launched(self, flight: Flight) -> Flight:
         flight.launch(self._ledger, COMMIT_SECONDS_MAX, self._news.set)
         return flight
-
-    async def _snapshot(self, books: Books, commands_min: int) -> None:
-        """Keep the books for a sooner start, if so much has happened since the last time."""
-        if self._commands_since_snapshot < commands_min:
-            return
-        self._commands_since_snapshot = 0
-        try:
-            async with asyncio.timeout(COMMIT_SECONDS_MAX):
-                await self._ledger.keep(books.snapshot(), self._now())
-        except (DatabaseUnavailable, TimeoutError) as trouble:
-            # The journal says it all too, only later; the next one may succeed.
-            _LOG.warning("venue_snapshot_failed", worker=self.name, kind=type(trouble).__name__)
 
 
 def _elsewhere() -> StrongroomError:

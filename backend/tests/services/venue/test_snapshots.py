@@ -7,7 +7,13 @@ from backend.app.services.venue.engine import VenueEngine
 from backend.app.services.venue.replay import replay
 from backend.app.venue.commands import Command
 from backend.tests.support.databases import server_connection
-from backend.tests.support.venue import engine_on, led, running, seeded_spot_commands
+from backend.tests.support.venue import (
+    engine_on,
+    led,
+    running,
+    seeded_orders,
+    seeded_spot_commands,
+)
 
 SPOT = 1
 SNAPSHOT_AFTER = 100
@@ -51,6 +57,22 @@ async def test_the_latest_snapshots_are_kept_and_are_what_the_journal_says(
     assert len(sequences) == 2
     assert entries - 10 < sequences[-1][0] < entries
     assert (await replay(kept, SPOT)).difference is None
+
+
+async def test_commands_are_answered_while_a_snapshot_is_stored(
+    database: Database, database_url: str
+) -> None:
+    async with running(engine_on(database, 0, SNAPSHOT_AFTER)) as engine:
+        await led(engine)
+        async with server_connection(database_url) as connection:
+            async with connection.transaction():
+                await connection.execute("LOCK TABLE venue_snapshots IN ACCESS EXCLUSIVE MODE")
+                await carried_out(engine, [*seeded_orders(SNAPSHOT_AFTER + 80)])
+            await engine.stop()
+            sequences = await connection.fetch("SELECT sequence FROM venue_snapshots")
+
+    assert [each[0] for each in sequences] == [SNAPSHOT_AFTER / 20]
+    assert (await replay(database, 0)).difference is None
 
 
 async def test_a_start_reads_the_snapshot_and_only_the_journal_after_it(
