@@ -135,20 +135,15 @@ async def test_five_hundred_requests_for_what_covers_three_hundred(
     ("body", "status"),
     [
         ({"amount": "0"}, 422),
-        ({"amount": "0.00"}, 422),
-        ({"amount": "-1.00"}, 422),
-        ({"amount": "1.001"}, 422),
         ({"amount": "1e3"}, 422),
         ({"amount": "NaN"}, 422),
         ({"amount": "Infinity"}, 422),
         ({"amount": "1,00"}, 422),
         ({"amount": " 1.00"}, 422),
         ({"amount": "1.00\n"}, 422),
-        ({"amount": "+1.00"}, 422),
         ({"amount": ".50"}, 422),
         ({"amount": "1."}, 422),
         ({"amount": "١.00"}, 422),
-        ({"amount": "1" * 13}, 422),
         ({"amount": 1}, 422),
         ({"amount": 1.5}, 422),
         ({"amount": True}, 422),
@@ -175,6 +170,28 @@ async def test_what_cannot_be_withdrawn_is_refused_and_moves_nothing(
         assert named == {"user_id" if "user_id" in body else "amount"}
     after = await client.get(f"{V1}/me/statement", headers=alice.headers)
     assert after.content == before.content
+
+
+@pytest.mark.parametrize(
+    ("amount", "kind"),
+    [
+        ("0.00", "money_positive"),
+        ("-1.00", "money_positive"),
+        ("-0.001", "money_positive"),
+        ("1.001", "money_decimals"),
+        ("1" * 13, "money_large"),
+        ("9" * 13 + ".99", "money_large"),
+        ("+1.00", "money"),
+    ],
+)
+async def test_an_amount_that_is_refused_is_told_why(
+    client: AsyncClient, alice: Person, amount: str, kind: str
+) -> None:
+    answer = await withdraw(client, alice, {"amount": amount})
+
+    (error,) = answer.json()["errors"]
+    assert (answer.status_code, error["type"]) == (422, kind)
+    assert amount not in error["msg"]
 
 
 @pytest.mark.parametrize("key", ["", '""', "with space", "k" * 256, "tab\there", "ümlaut"])
