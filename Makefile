@@ -9,6 +9,9 @@ LOAD_VENV := .venv-load
 USERS ?= 500
 SECONDS ?= 120
 
+# Else every process that a test or a command begins compiles the whole house anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 ifdef UV
 make_venv = $(UV) venv --quiet --allow-existing --python '>=3.11,<3.15' $(1)
 install = $(UV) pip install --quiet --python $(1)/bin/python
