@@ -1,4 +1,4 @@
-"""`strongroom venue`: prove the market against its journal, and measure it."""
+"""`strongroom venue`: seed the market, prove it against its journal, and measure it."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,7 +8,7 @@ import typer
 from backend.app.commands.running import run
 
 app = typer.Typer(
-    help="The venue: prove it, measure it.",
+    help="The venue: seed it, prove it, measure it.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
@@ -31,6 +31,21 @@ def replay(
     from backend.app.commands.venue_operations import replay as act
 
     run(act(verify=verify))
+
+
+@app.command()
+def seed(
+    *,
+    opens: Annotated[
+        bool, typer.Option("--open", help="Open those of them again that were halted.")
+    ] = False,
+) -> None:
+    """Put the four cards and the eight pairs back where they are missing; run it as often as
+    you like. An instrument that is there is never changed: 1 if one is not as it belongs.
+    """
+    from backend.app.commands.venue_operations import seed as act
+
+    run(act(opens=opens))
 
 
 @app.command()

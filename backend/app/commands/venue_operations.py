@@ -14,6 +14,8 @@ from backend.app.launch import reachable_database
 from backend.app.services.card_service import CARD_SHARD
 from backend.app.services.venue.replay import Replayed
 from backend.app.services.venue.replay import replay as replay_shard
+from backend.app.services.venue.seeding import Seeded
+from backend.app.services.venue.seeding import seed as seed_instruments
 from backend.app.services.venue.spot_markets import SPOT_SHARD
 
 _MARKETS: Final = {CARD_SHARD: "cards", SPOT_SHARD: "spot"}
@@ -41,6 +43,20 @@ async def replay(*, verify: bool) -> int:
     return 1 if verify and any(each.difference for each in found.values()) else 0
 
 
+async def seed(*, opens: bool) -> int:
+    """Put back what is missing of the cards and pairs; 1 if one of them is not as it belongs."""
+    home = home_directory()
+    settings = command_settings(home)
+    async with reachable_database(settings, home) as url:
+        database = Database(url, settings.database)
+        try:
+            seeded = await seed_instruments(database, opens=opens)
+        finally:
+            await database.close()
+    _say(_seeding_told(seeded))
+    return 1 if seeded.refused else 0
+
+
 async def generate(orders: int, seed: int, out: Path) -> int:
     """Write the file."""
     try:
@@ -58,6 +74,22 @@ def _told(found: Replayed) -> str:
         f"{found.orders} orders, {found.trades} trades, {found.open_orders} open,"
         f" {found.batches} batches\ndigest {found.digest}"
     )
+
+
+def _seeding_told(seeded: Seeded) -> str:
+    said = [
+        f"{what}: {', '.join(symbols)}"
+        for what, symbols in (
+            ("added", seeded.added),
+            ("opened", seeded.opened),
+            ("there already", seeded.there),
+            ("halted (--open ends it)", seeded.halted),
+        )
+        if symbols
+    ]
+    if seeded.added:
+        said.append("Engines and APIs that are running know what was added when they start again.")
+    return "\n".join([*said, *seeded.refused])
 
 
 def _say(text: str) -> None:

@@ -104,3 +104,29 @@ async def test_a_replay_proves_both_shards_and_names_what_differs(
     assert re.search(r"^spot: \d+ orders, \d+ trades", sound.stdout, re.MULTILINE)
     assert changed.returncode == 1
     assert "DIFFERENT: a fill of account" in changed.stdout
+
+
+async def test_seeding_says_what_it_added_and_what_is_not_as_it_belongs(
+    tmp_path: Path, database_url: str
+) -> None:
+    environment = {"PATH": os.environ["PATH"], "DATABASE_URL": database_url}
+    async with server_connection(database_url) as connection:
+        await connection.execute("DELETE FROM instruments WHERE id > 1")
+        added = strongroom("venue", "seed", cwd=tmp_path, env=environment)
+        await connection.execute("UPDATE instruments SET is_active = false WHERE id = 2")
+        await connection.execute("UPDATE instruments SET name = 'Toad' WHERE id = 3")
+        left = strongroom("venue", "seed", cwd=tmp_path, env=environment)
+
+    pairs = "BTC/USDT, ETH/USDT, SOL/USDT, XRP/USDT, ADA/USDT, DOGE/USDT, LTC/USDT, ETH/BTC"
+    assert (added.returncode, added.stderr) == (0, "")
+    assert added.stdout.splitlines() == [
+        f"added: CHARMANDER, BULBASAUR, SQUIRTLE, {pairs}",
+        "there already: PIKACHU",
+        "Engines and APIs that are running know what was added when they start again.",
+    ]
+    assert (left.returncode, left.stderr) == (1, "")
+    assert left.stdout.splitlines() == [
+        f"there already: PIKACHU, SQUIRTLE, {pairs}",
+        "halted (--open ends it): CHARMANDER",
+        "BULBASAUR is left as it is: name is Toad, not Bulbasaur.",
+    ]
