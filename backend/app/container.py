@@ -360,7 +360,7 @@ class Container:
         )
         self.live.offer_snapshots(BOOK, lambda symbol: BookNow(markets, spot, symbol))
         self.live.offer_snapshots(
-            ORDERS, lambda user_id: OpenOrdersNow(self.database, markets, int(user_id))
+            ORDERS, lambda user_id: OpenOrdersNow(self.database, markets, spot, int(user_id))
         )
 
     def _watches(self) -> tuple[CredentialWatch, ...]:

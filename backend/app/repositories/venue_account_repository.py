@@ -60,12 +60,18 @@ class VenueAccountRepository:
         return await self._orders(account_id, rows_max, *_of(instrument_id))
 
     async def open_orders(
-        self, account_id: int, instrument_id: int | None, rows_max: int
+        self,
+        account_id: int,
+        instrument_id: int | None,
+        rows_max: int,
+        *,
+        among: Sequence[int] | None = None,
     ) -> Sequence[PaidOrder]:
-        """Return an account's last open orders, the newest first."""
-        return await self._orders(
-            account_id, rows_max, Order.status.in_(OPEN_STATUSES), *_of(instrument_id)
-        )
+        """Return an account's last open orders, newest first; `among` says which it can be."""
+        where = [Order.status.in_(OPEN_STATUSES), *_of(instrument_id)]
+        if among is not None:
+            where.append(Order.id.in_(among[:rows_max]))
+        return await self._orders(account_id, rows_max, *where)
 
     async def order_news(
         self, account_id: int, after_id: int, watched: Collection[int], rows_max: int

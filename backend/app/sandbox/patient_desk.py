@@ -24,6 +24,10 @@ class PatientDesk:
         """Carry out commands one after the other; see `VenueDesk`."""
         return await _asked(lambda: self._desk.carry_out(commands))
 
+    async def open_orders(self, account_id: int, instrument_id: int | None) -> list[int]:
+        """Return the ids of an account's open orders; see `VenueDesk`."""
+        return await _asked(lambda: self._desk.open_orders(account_id, instrument_id))
+
     async def depth(self, instrument_id: int, levels_max: int) -> Depth:
         """Return the committed book of an instrument; see `VenueDesk`."""
         return await _asked(lambda: self._desk.depth(instrument_id, levels_max))

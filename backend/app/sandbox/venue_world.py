@@ -39,6 +39,7 @@ from backend.app.sandbox.priced_markets import PricedMarkets
 from backend.app.sandbox.turned_away import TurnedAway
 from backend.app.sandbox.venue_accounts import VenueAccounts
 from backend.app.services.venue.desk import VenueDesk
+from backend.app.services.venue.open_orders import open_ids
 from backend.app.services.venue.remote import MADE_NAME
 from backend.app.services.venue.spot_markets import SpotMarkets
 from backend.app.venue.batch import Done
@@ -175,9 +176,10 @@ class VenueWorld(PricedMarkets):
     async def open_orders(self, account_id: str, symbol: str | None = None) -> Sequence[Order]:
         """Return an account's open orders, the oldest first."""
         owner, instrument_id = await self._owners.id_of(account_id), await self._id_of(symbol)
+        among = await open_ids(self._desk, owner, instrument_id)
         async with self._database.snapshot() as session:
             found = await VenueAccountRepository(session).open_orders(
-                owner, instrument_id, ORDERS_MAX
+                owner, instrument_id, ORDERS_MAX, among=among
             )
         return await self._orders(found)
 

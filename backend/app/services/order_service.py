@@ -10,7 +10,7 @@ from backend.app.database import Database
 from backend.app.errors import OrderNotFound, OrderRefused, StrongroomError
 from backend.app.models.venue import Order
 from backend.app.problems import members_of
-from backend.app.repositories.venue_repository import OPEN_STATUSES, VenueRepository
+from backend.app.repositories.venue_repository import VenueRepository
 from backend.app.schemas.order_schemas import (
     BatchAnswer,
     FillPage,
@@ -27,6 +27,7 @@ from backend.app.schemas.order_schemas import (
 )
 from backend.app.services.venue import order_shown
 from backend.app.services.venue.desk import Answer, Known, VenueDesk
+from backend.app.services.venue.open_orders import open_orders
 from backend.app.services.venue.order_rules import new_order
 from backend.app.services.venue.places import cursor_of, place_of
 from backend.app.services.venue.spot_markets import SPOT_SHARD, Markets, SpotMarkets
@@ -139,19 +140,28 @@ class OrderService:
         """
         instrument_id = await self._wanted(asked.symbol)
         markets = await self._markets.all()
-        async with self._database.snapshot() as session:
-            found = await VenueRepository(session).orders(
+        if asked.status is WantedStatus.OPEN:
+            found, next_id = await open_orders(
+                self._database,
+                self._desk,
                 account_id,
-                SPOT_SHARD,
                 instrument_id=instrument_id,
-                statuses=OPEN_STATUSES if asked.status is WantedStatus.OPEN else None,
                 before=asked.cursor,
-                rows_max=asked.limit + 1,
+                rows_max=asked.limit,
             )
-        shown, is_more = found[: asked.limit], len(found) > asked.limit
+        else:
+            async with self._database.snapshot() as session:
+                found = await VenueRepository(session).orders(
+                    account_id,
+                    SPOT_SHARD,
+                    instrument_id=instrument_id,
+                    before=asked.cursor,
+                    rows_max=asked.limit + 1,
+                )
+            next_id = found[asked.limit - 1].id if len(found) > asked.limit else None
         return OrderPage(
-            items=[_stored(markets, each) for each in shown],
-            next_cursor=str(shown[-1].id) if is_more else None,
+            items=[_stored(markets, each) for each in found[: asked.limit]],
+            next_cursor=None if next_id is None else str(next_id),
         )
 
     async def fills(

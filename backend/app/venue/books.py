@@ -107,6 +107,15 @@ class Books:
         """Return the best prices of a side of a book, each with what rests at it."""
         return self._markets[instrument_id].book.depth(side, levels_max)
 
+    def open_orders_of(self, account_id: int, instrument_id: int | None) -> list[int]:
+        """Return the ids of an account's open orders, of one instrument or of all: newest first."""
+        books = (
+            market.book
+            for number, market in self._markets.items()
+            if instrument_id in (None, number)
+        )
+        return sorted((each for book in books for each in book.open_of(account_id)), reverse=True)
+
     def open_orders(self) -> Iterator[tuple[int, int]]:
         """Walk what is open anywhere: each order's id and what is left of it."""
         for market in self._markets.values():

@@ -1,7 +1,7 @@
 """One instrument's order book: price-time priority, trades at the resting order's price."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Final
 
@@ -146,6 +146,10 @@ class OrderBook:
         """Return the best prices of a side, each with what rests at it."""
         levels = (self._bids if side is _BUY else self._asks).levels()
         return [(level.price, level.quantity) for level in islice(levels, levels_max)]
+
+    def open_of(self, account_id: int) -> Iterable[int]:
+        """Return the ids of an account's open orders, those that wait for their stop price too."""
+        return self._open.get(account_id, ())
 
     def resting(self) -> Iterator[OpenOrder]:
         """Walk what rests: bids, then asks, the best price first, in the order of each queue."""

@@ -18,7 +18,13 @@ from backend.app.services.venue.leaders import TOLD_EVERY_SECONDS, VenueLeaders
 from backend.app.services.venue.mailbox import Mailbox
 from backend.app.services.venue.remote import has_unnamed
 from backend.app.services.venue.router import LeadingDesk
-from backend.app.services.venue.wire import Ask, answers_reply, book_reply, refusal_reply
+from backend.app.services.venue.wire import (
+    Ask,
+    answers_reply,
+    book_reply,
+    open_orders_reply,
+    refusal_reply,
+)
 
 CLOCKS_APART_SECONDS_MAX: Final = 5
 ASKS_AT_ONCE_MAX: Final = 20_000
@@ -106,6 +112,8 @@ class VenueCourier:
             raise EngineElsewhere(retry_after_seconds=_RETRY_AFTER_SECONDS)
         if ask.book is not None:
             return book_reply(ask.number, await engine.depth(*ask.book))
+        if ask.open_orders is not None:
+            return open_orders_reply(ask.number, await engine.open_orders(*ask.open_orders))
         return answers_reply(ask.number, await engine.carry_out(ask.commands))
 
     def _ended(self, key: _Key, task: "asyncio.Task[None]") -> None:

@@ -81,6 +81,9 @@ class LateDesk:
     async def carry_out(self, commands: Sequence[Command]) -> list[Answer]:
         raise NotImplementedError
 
+    async def open_orders(self, account_id: int, instrument_id: int | None) -> list[int]:
+        raise NotImplementedError
+
     async def depth(self, instrument_id: int, levels_max: int) -> Depth:
         self.asked += 1
         if self.asked <= self.refusals:

@@ -89,6 +89,12 @@ class StandInEngine:
         await self.may_go.wait()
         return [self.books.carry_out(each) for each in commands]
 
+    async def open_orders(self, account_id: int, instrument_id: int | None) -> list[int]:
+        """Return ids that say what was asked."""
+        if not self.is_leading:
+            raise EngineElsewhere(retry_after_seconds=1)
+        return [account_id, instrument_id or 0]
+
     async def depth(self, instrument_id: int, levels_max: int) -> Depth:
         """Return a book that says what was asked."""
         if not self.is_leading:

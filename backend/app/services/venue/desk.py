@@ -39,6 +39,17 @@ class VenueDesk(Protocol):
         """
         ...
 
+    async def open_orders(self, account_id: int, instrument_id: int | None) -> list[int]:
+        """Return the ids of an account's open orders, of one instrument or of all: newest first.
+
+        They are those of committed books, which know them without looking through old orders.
+
+        Raises:
+            EngineElsewhere: the books are not kept here.
+            VenueBusy: too many wait for a book.
+        """
+        ...
+
     async def depth(self, instrument_id: int, levels_max: int) -> Depth:
         """Return the committed book of an instrument.
 

@@ -30,6 +30,7 @@ from backend.app.services.venue.snapshot_keeper import SNAPSHOT_COMMANDS_MAX, Sn
 from backend.app.services.venue.waiting_room import WaitingRoom
 from backend.app.venue.books import Books
 from backend.app.venue.commands import Command, NewOrder
+from backend.app.venue.orders import Side
 
 COMMIT_SECONDS_MAX: Final = 10.0
 LOAD_SECONDS_MAX: Final = 120.0
@@ -110,6 +111,17 @@ class VenueEngine:
         self._admission.check(commands)
         return self._room.ask(commands)
 
+    async def open_orders(self, account_id: int, instrument_id: int | None) -> list[int]:
+        """Return the ids of an account's open orders, of one instrument or of all: newest first.
+
+        Raises:
+            EngineElsewhere: the books are not kept here.
+            VenueBusy: too many wait for a book.
+        """
+        if not self.is_leading:
+            raise _elsewhere()
+        return await self._room.watch(lambda books: books.open_orders_of(account_id, instrument_id))
+
     async def depth(self, instrument_id: int, levels_max: int) -> Depth:
         """Return the committed book of an instrument: bids and asks, the best first.
 
@@ -121,7 +133,12 @@ class VenueEngine:
         if not self.is_leading:
             raise _elsewhere()
         self._admission.check_instrument(instrument_id)
-        return await self._room.watch(instrument_id, levels_max)
+        return await self._room.watch(
+            lambda books: Depth(
+                books.depth(instrument_id, Side.BUY, levels_max),
+                books.depth(instrument_id, Side.SELL, levels_max),
+            )
+        )
 
     async def tick(self) -> None:
         """Try to lead; whoever does, leads until it is stopped or the lead is lost."""

@@ -2,15 +2,17 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from backend.app.errors import EngineElsewhere, OrderOutcomeUnknown, StrongroomError
 from backend.app.repositories.venue_ledger import LeadLost, Ready, VenueLedger
 from backend.app.repositories.venue_names import Memory
-from backend.app.services.venue.desk import Answer, Depth
+from backend.app.services.venue.desk import Answer
 from backend.app.venue.commands import Command
 
 _RETRY_AFTER_SECONDS: Final = 1
+
+_Seen = TypeVar("_Seen")
 
 Waiting = tuple[Sequence[Command], "asyncio.Future[list[Answer]]"]
 """Commands, and whoever waits for what became of them."""
@@ -22,7 +24,7 @@ class Flight:
     def __init__(self, group: Sequence[Waiting]) -> None:
         self._group = group
         self._answers: list[Answer] = []
-        self._shown: list[tuple[asyncio.Future[Depth], Depth]] = []
+        self._shown: list[tuple[asyncio.Future[Any], Any]] = []
         self._task: asyncio.Task[None] | None = None
         self.learned: Memory = {}
         """What it makes known by names of accounts' own."""
@@ -38,9 +40,9 @@ class Flight:
         """Remember what to answer, for each command in order."""
         self._answers, self.learned = answers, learned
 
-    def show(self, answered: "asyncio.Future[Depth]", depth: Depth) -> None:
-        """Show a book, as this batch leaves it, once the batch is committed."""
-        self._shown.append((answered, depth))
+    def show(self, answered: "asyncio.Future[_Seen]", seen: _Seen) -> None:
+        """Show what was seen in the books, as this batch leaves them, once it is committed."""
+        self._shown.append((answered, seen))
 
     def launch(self, ledger: VenueLedger, seconds_max: float, landed: Callable[[], None]) -> None:
         """Begin to write; `landed` is called when that has ended."""
@@ -69,9 +71,9 @@ class Flight:
             if not answered.done():
                 answered.set_result(self._answers[begin:end])
             begin = end
-        for shown, depth in self._shown:
+        for shown, seen in self._shown:
             if not shown.done():
-                shown.set_result(depth)
+                shown.set_result(seen)
 
     async def abandon(self) -> None:
         """Break off, and tell all who wait whether anything may have come of it."""

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from backend.app.database import Database
-from backend.app.repositories.venue_repository import OPEN_STATUSES, VenueRepository
 from backend.app.services.venue import market_shown, order_shown
 from backend.app.services.venue.desk import VenueDesk
-from backend.app.services.venue.spot_markets import SPOT_SHARD, SpotMarkets
+from backend.app.services.venue.open_orders import open_orders
+from backend.app.services.venue.spot_markets import SpotMarkets
 from backend.app.services.venue.venue_feed import BOOK_LEVELS_TOLD
 
 OPEN_ORDERS_TOLD_MAX: Final = 200
@@ -35,26 +35,22 @@ class BookNow:
 class OpenOrdersNow:
     """A user's open orders, the newest first."""
 
-    def __init__(self, database: Database, markets: SpotMarkets, user_id: int) -> None:
+    def __init__(
+        self, database: Database, markets: SpotMarkets, desk: VenueDesk, user_id: int
+    ) -> None:
         self._database = database
         self._markets = markets
+        self._desk = desk
         self._user_id = user_id
 
     async def snapshot(self) -> Mapping[str, Any]:
         """Return the open orders; `more` says that there are others."""
         markets = await self._markets.all()
-        async with self._database.snapshot() as session:
-            found = await VenueRepository(session).orders(
-                self._user_id,
-                SPOT_SHARD,
-                statuses=OPEN_STATUSES,
-                rows_max=OPEN_ORDERS_TOLD_MAX + 1,
-            )
-        shown = [
-            order_shown.stored(markets.by_id[each.instrument_id], each)
-            for each in found[:OPEN_ORDERS_TOLD_MAX]
-        ]
+        found, next_id = await open_orders(
+            self._database, self._desk, self._user_id, rows_max=OPEN_ORDERS_TOLD_MAX
+        )
+        shown = [order_shown.stored(markets.by_id[each.instrument_id], each) for each in found]
         return {
             "orders": [each.model_dump(mode="json") for each in shown],
-            "more": len(found) > OPEN_ORDERS_TOLD_MAX,
+            "more": next_id is not None,
         }

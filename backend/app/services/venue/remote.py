@@ -2,16 +2,19 @@
 
 import secrets
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, TypeVar
 
 from backend.app.errors import EngineElsewhere, OrderOutcomeUnknown
-from backend.app.services.venue.correspondence import VenueCorrespondence
+from backend.app.services.venue.correspondence import Text, VenueCorrespondence
 from backend.app.services.venue.desk import Answer, Depth
 from backend.app.services.venue.wire import (
     Book,
     LetterUnreadable,
+    OpenOrders,
+    Reply,
     book_ask,
     commands_ask,
+    open_orders_ask,
     read_answers,
 )
 from backend.app.venue.commands import Command, MoveFunds, NewOrder
@@ -20,6 +23,8 @@ MADE_NAME: Final = "~"
 """How the name of an order begins whose owner gave it none. No owner may begin one so."""
 _NAME_BYTES: Final = 16
 _RETRY_AFTER_SECONDS: Final = 1
+
+_Seen = TypeVar("_Seen")
 
 
 class RemoteVenue:
@@ -50,6 +55,18 @@ class RemoteVenue:
         except LetterUnreadable:
             raise OrderOutcomeUnknown(retry_after_seconds=_RETRY_AFTER_SECONDS) from None
 
+    async def open_orders(self, account_id: int, instrument_id: int | None) -> list[int]:
+        """Return the ids of an account's open orders, of one instrument or of all: newest first.
+
+        Raises:
+            EngineElsewhere, VenueBusy: the books are not at hand.
+        """
+        asked = OpenOrders(account_id, instrument_id)
+        reply = await self._looked(
+            lambda number, until: open_orders_ask(number, until, self._shard, asked)
+        )
+        return _seen(reply.open_orders)
+
     async def depth(self, instrument_id: int, levels_max: int) -> Depth:
         """Return the committed book of an instrument.
 
@@ -57,18 +74,21 @@ class RemoteVenue:
             EngineElsewhere, VenueBusy: the book is not at hand.
         """
         book = Book(instrument_id, levels_max)
+        reply = await self._looked(lambda number, until: book_ask(number, until, self._shard, book))
+        return _seen(reply.book)
+
+    async def _looked(self, text: Text) -> Reply:
         try:
-            reply = await self._correspondence.ask(
-                self._shard,
-                lambda number, until: book_ask(number, until, self._shard, book),
-                is_repeatable=True,
-            )
+            return await self._correspondence.ask(self._shard, text, is_repeatable=True)
         except OrderOutcomeUnknown:
             # There is no outcome of looking.
             raise EngineElsewhere(retry_after_seconds=_RETRY_AFTER_SECONDS) from None
-        if reply.book is None:
-            raise EngineElsewhere(retry_after_seconds=_RETRY_AFTER_SECONDS)
-        return reply.book
+
+
+def _seen(told: _Seen | None) -> _Seen:
+    if told is None:
+        raise EngineElsewhere(retry_after_seconds=_RETRY_AFTER_SECONDS)
+    return told
 
 
 def given_name(name: str | None) -> str | None:

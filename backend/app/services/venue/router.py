@@ -1,13 +1,15 @@
 """The way to a shard: the engine in this process while it leads, else the process that does."""
 
-from collections.abc import Sequence
-from typing import Final, Protocol
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, Protocol, TypeVar
 
 from backend.app.errors import EngineElsewhere
 from backend.app.services.venue.desk import Answer, Depth, VenueDesk
 from backend.app.venue.commands import Command
 
 _RETRY_AFTER_SECONDS: Final = 1
+
+_Seen = TypeVar("_Seen")
 
 
 class LeadingDesk(VenueDesk, Protocol):
@@ -42,15 +44,31 @@ class VenueRouter:
                     raise
         return await self._elsewhere().carry_out(commands)
 
+    async def open_orders(self, account_id: int, instrument_id: int | None) -> list[int]:
+        """Return the ids of an account's open orders, of one instrument or of all: newest first.
+
+        Raises:
+            EngineElsewhere, VenueBusy: the books are not at hand.
+        """
+        return await self._looked(lambda desk: desk.open_orders(account_id, instrument_id))
+
     async def depth(self, instrument_id: int, levels_max: int) -> Depth:
         """Return the committed book of an instrument.
 
         Raises:
             EngineElsewhere, VenueBusy: the book is not at hand.
         """
+        return await self._looked(lambda desk: desk.depth(instrument_id, levels_max))
+
+    async def _looked(self, look: Callable[[VenueDesk], Awaitable[_Seen]]) -> _Seen:
         if self._engine is not None and self._engine.is_leading:
-            return await self._engine.depth(instrument_id, levels_max)
-        return await self._elsewhere().depth(instrument_id, levels_max)
+            try:
+                return await look(self._engine)
+            except EngineElsewhere:
+                # The lead was lost meanwhile.
+                if self._remote is None:
+                    raise
+        return await look(self._elsewhere())
 
     def _elsewhere(self) -> VenueDesk:
         if self._remote is None:

@@ -3,14 +3,13 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from backend.app.errors import StrongroomError, VenueBusy
-from backend.app.services.venue.desk import Answer, Depth
+from backend.app.services.venue.desk import Answer
 from backend.app.services.venue.flight import Flight, Waiting
 from backend.app.venue.books import Books
 from backend.app.venue.commands import Command
-from backend.app.venue.orders import Side
 
 BATCH_ORDERS_MAX: Final = 5_000
 QUEUE_ORDERS_MAX: Final = 20_000
@@ -19,11 +18,12 @@ AHEAD_ORDERS_MIN: Final = 100
 BOOKS_WAITING_MAX: Final = 1_000
 _RETRY_AFTER_SECONDS: Final = 1
 
+_Seen = TypeVar("_Seen")
+
 
 class _Watching(NamedTuple):
-    instrument_id: int
-    levels_max: int
-    answered: "asyncio.Future[Depth]"
+    look: Callable[[Books], Any]
+    answered: "asyncio.Future[Any]"
 
 
 class WaitingRoom:
@@ -51,16 +51,16 @@ class WaitingRoom:
         self._news()
         return answered
 
-    def watch(self, instrument_id: int, levels_max: int) -> "asyncio.Future[Depth]":
-        """Let somebody wait for a book.
+    def watch(self, look: Callable[[Books], _Seen]) -> "asyncio.Future[_Seen]":
+        """Let somebody wait for what is to be seen in the books.
 
         Raises:
             VenueBusy: too many wait.
         """
         if len(self._watching) >= BOOKS_WAITING_MAX:
             raise VenueBusy(retry_after_seconds=_RETRY_AFTER_SECONDS)
-        answered: asyncio.Future[Depth] = asyncio.get_running_loop().create_future()
-        self._watching.append(_Watching(instrument_id, levels_max, answered))
+        answered: asyncio.Future[_Seen] = asyncio.get_running_loop().create_future()
+        self._watching.append(_Watching(look, answered))
         self._news()
         return answered
 
@@ -87,17 +87,14 @@ class WaitingRoom:
         return group, commands
 
     def show(self, books: Books, last: Flight | None) -> None:
-        """Answer who asked for a book, as soon as `last`, which the books rest on, is committed."""
+        """Answer who asked for a look, as soon as `last`, which the books rest on, is committed."""
         while self._watching:
-            instrument_id, levels_max, answered = self._watching.popleft()
-            depth = Depth(
-                books.depth(instrument_id, Side.BUY, levels_max),
-                books.depth(instrument_id, Side.SELL, levels_max),
-            )
+            look, answered = self._watching.popleft()
+            seen = look(books)
             if last is not None:
-                last.show(answered, depth)
+                last.show(answered, seen)
             elif not answered.done():
-                answered.set_result(depth)
+                answered.set_result(seen)
 
     def is_empty(self) -> bool:
         """Whether nobody waits for anything to be carried out."""

@@ -34,6 +34,13 @@ class Book(NamedTuple):
     levels_max: int
 
 
+class OpenOrders(NamedTuple):
+    """An account's open orders are asked for: of one instrument, or of all."""
+
+    account_id: int
+    instrument_id: int | None
+
+
 class Ask(NamedTuple):
     """Something a shard is asked, once: its number is the asking process' own, never used again.
 
@@ -45,10 +52,11 @@ class Ask(NamedTuple):
     shard: int
     written: list[_Written]
     book: Book | None = None
+    open_orders: OpenOrders | None = None
 
     @property
     def commands(self) -> list[Command]:
-        """Return what is to be carried out, where no book is asked for."""
+        """Return what is to be carried out, where nothing is to be looked at."""
         return [command for _, command in self.written]
 
 
@@ -79,12 +87,13 @@ _Answered = (
 
 
 class Reply(NamedTuple):
-    """What the asker is told under the number of its ask: answers, a book, or a refusal of all."""
+    """What the asker is told under the number of its ask: answers, what was seen, or a refusal."""
 
     number: int
     answers: list[_Answered] | None = None
     book: Depth | None = None
     refusal: Refusal | None = None
+    open_orders: list[int] | None = None
 
 
 class Message(NamedTuple):
@@ -115,6 +124,11 @@ def book_ask(number: int, until_ms: int, shard: int, book: Book) -> bytes:
     return _ASK.dump_json(Ask(number, until_ms, shard, [], book))
 
 
+def open_orders_ask(number: int, until_ms: int, shard: int, asked: OpenOrders) -> bytes:
+    """Return the text of an ask for an account's open orders."""
+    return _ASK.dump_json(Ask(number, until_ms, shard, [], open_orders=asked))
+
+
 def answers_reply(number: int, answers: Sequence[Answer]) -> bytes:
     """Return the text of a reply to commands."""
     return _REPLY.dump_json(Reply(number, [_answered(each) for each in answers]))
@@ -123,6 +137,11 @@ def answers_reply(number: int, answers: Sequence[Answer]) -> bytes:
 def book_reply(number: int, depth: Depth) -> bytes:
     """Return the text of a reply with a book."""
     return _REPLY.dump_json(Reply(number, book=depth))
+
+
+def open_orders_reply(number: int, ids: list[int]) -> bytes:
+    """Return the text of a reply with the ids of open orders."""
+    return _REPLY.dump_json(Reply(number, open_orders=ids))
 
 
 def refusal_reply(number: int, refusal: StrongroomError) -> bytes:

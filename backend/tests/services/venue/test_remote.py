@@ -114,6 +114,8 @@ async def test_each_command_has_its_own_answer(venue: Venue) -> None:
 
 async def test_the_book_is_told_by_who_leads(venue: Venue) -> None:
     assert await venue.asking.remote.depth(5, 50) == Depth([(5, 50)], [])
+    assert await venue.asking.remote.open_orders(7, 5) == [7, 5]
+    assert await venue.asking.remote.open_orders(7, None) == [7, 0]
 
 
 async def test_many_who_ask_at_once_share_letters(venue: Venue) -> None:

@@ -31,10 +31,14 @@ async def test_what_waited_when_the_lead_was_lost_is_asked_elsewhere() -> None:
         async def carry_out(self, commands: object) -> list[object]:  # type: ignore[override]
             raise EngineElsewhere(retry_after_seconds=1)
 
+        async def open_orders(self, account_id: int, instrument_id: int | None) -> list[int]:
+            raise EngineElsewhere(retry_after_seconds=1)
+
     here, there = Losing(Books()), StandInEngine(Books())
     here.is_leading = there.is_leading = True
 
     assert len(await VenueRouter(here, there).carry_out([ORDER])) == 1
+    assert await VenueRouter(here, there).open_orders(7, 5) == [7, 5]
     with pytest.raises(EngineElsewhere):
         await VenueRouter(here, None).carry_out([ORDER])
 
