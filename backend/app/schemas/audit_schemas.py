@@ -3,7 +3,9 @@
 from datetime import datetime
 from typing import Annotated, Final
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
+
+from backend.app.schemas.fields import Moment
 
 PAGE_EVENTS_MAX: Final = 200
 PAGE_EVENTS_DEFAULT: Final = 50
@@ -26,8 +28,8 @@ class AuditFilter(BaseModel):
     act: Act | None = None
     actor: Actor | None = Field(default=None, description="`user:7`, or a kind: `anonymous`")
     object: Thing | None = Field(default=None, description="`credential:42`, or a kind: `user`")
-    since: AwareDatetime | None = Field(default=None, alias="from")
-    until: AwareDatetime | None = Field(default=None, alias="to", description="not included")
+    since: Moment | None = Field(default=None, alias="from")
+    until: Moment | None = Field(default=None, alias="to", description="not included")
 
 
 class AuditPlace(BaseModel):

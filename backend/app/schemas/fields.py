@@ -1,9 +1,10 @@
 """Field types that several requests share: bounded, of a known alphabet, quiet about values."""
 
 import re
+from datetime import UTC, datetime
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, SecretStr
 from pydantic_core import PydanticCustomError
 
 API_KEY_LENGTH_MAX: Final = 255
@@ -58,6 +59,17 @@ def _label(value: str) -> str:
     return value
 
 
+def _in_utc(value: datetime) -> datetime:
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise PydanticCustomError(
+            "moment_range", "A time between the years 1 and 9999 in UTC"
+        ) from None
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+"""A time with its zone, in UTC: at the ends of the calendar not every one is."""
 ExchangeName = Annotated[str, Field(min_length=1, max_length=EXCHANGE_NAME_LENGTH_MAX)]
 ApiKey = Annotated[str, Field(min_length=1, max_length=API_KEY_LENGTH_MAX), AfterValidator(_key)]
 ApiSecret = Annotated[

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
+
+from backend.app.schemas.fields import Moment
 
 PAGE_REQUESTS_MAX: Final = 200
 PAGE_REQUESTS_DEFAULT: Final = 50
@@ -56,8 +58,8 @@ class RequestFilter(BaseModel):
     )
     status: int | None = Field(default=None, ge=100, le=599)
     address: Annotated[str, Field(pattern=r"^[0-9A-Fa-f.:]{2,45}$")] | None = None
-    since: AwareDatetime | None = Field(default=None, alias="from")
-    until: AwareDatetime | None = Field(default=None, alias="to", description="not included")
+    since: Moment | None = Field(default=None, alias="from")
+    until: Moment | None = Field(default=None, alias="to", description="not included")
 
 
 class RequestQuery(RequestFilter):
