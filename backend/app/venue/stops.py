@@ -1,11 +1,14 @@
 """Orders that wait for a trade at their stop price."""
 
 from collections.abc import Iterator
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from itertools import count
+from typing import Final
 
 from backend.app.venue.open_orders import StopOrder
 from backend.app.venue.orders import Side
+
+_STALE_ENTRIES_MAX: Final = 64
 
 
 class WaitingStops:
@@ -29,7 +32,11 @@ class WaitingStops:
 
     def remove(self, order_id: int) -> None:
         """Let an order wait no longer."""
-        del self.orders[order_id]
+        side = self.orders.pop(order_id).side
+        heap = self._buys if side is Side.BUY else self._sells
+        if len(heap) > 2 * len(self.orders) + _STALE_ENTRIES_MAX:
+            heap[:] = [entry for entry in heap if entry[2] in self.orders]
+            heapify(heap)
 
     def take_reached(self, low: int, high: int) -> list[StopOrder]:
         """Take out all orders whose stop prices trades between two prices have reached.

@@ -342,3 +342,24 @@ def test_prices_that_come_and_go_leave_nothing_behind() -> None:
         applied(book, Cancel(price, 7))
 
     assert len(book._asks._heap) < 200
+
+
+@pytest.mark.parametrize(("side", "away"), [(BUY, 1), (SELL, -1)])
+def test_stop_orders_that_come_and_go_leave_nothing_behind(side: Side, away: int) -> None:
+    book = OrderBook()
+    stop = {"type": OrderType.STOP_LIMIT, "account": 7}
+    for number in range(1, 1_000):
+        price = 10_000 + away * (number * 7 % 500)
+        applied(book, place(number, side, 1, price, stop_price=price, **stop))
+        # Every hundredth stays.
+        if number % 100:
+            applied(book, Cancel(number, 7))
+    entries = len(book._stops._buys) + len(book._stops._sells)
+    far = 10_000 + away * 500
+    applied(book, place(2_000, SELL, 1, far))
+    events = applied(book, place(2_001, BUY, 1, far))
+
+    assert entries < 100
+    assert [each.order_id for each in events if isinstance(each, Triggered)] == [
+        *range(100, 1_000, 100)
+    ]
