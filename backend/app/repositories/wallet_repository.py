@@ -11,6 +11,21 @@ from sqlalchemy.ext.asyncio import AsyncSession
 _WALLETS: Final = text(
     "SELECT asset, available, locked FROM wallets WHERE account_id = :account ORDER BY asset"
 )
+# The newest line of each pocket is found by its index.
+_DATED_WALLETS: Final = text(
+    "SELECT wallet.asset, wallet.available, wallet.locked, changed.at"
+    " FROM wallets AS wallet"
+    " CROSS JOIN LATERAL ("
+    "  SELECT max(movement.at) AS at FROM ledger_accounts AS pocket"
+    "  CROSS JOIN LATERAL ("
+    "   SELECT movement_id FROM ledger_lines"
+    "   WHERE account_id = pocket.id ORDER BY movement_id DESC LIMIT 1"
+    "  ) AS line"
+    "  JOIN ledger_movements AS movement ON movement.id = line.movement_id"
+    "  WHERE pocket.venue_account_id = wallet.account_id AND pocket.asset = wallet.asset"
+    " ) AS changed"
+    " WHERE wallet.account_id = :account ORDER BY wallet.asset"
+)
 # Of each pocket its own newest lines, by its index; then the newest of all those. A movement may
 # have a line in several pockets, which is why a place in the list names both.
 _LINES: Final = text(
@@ -40,6 +55,15 @@ class Holding(NamedTuple):
     locked: Decimal
 
 
+class DatedHolding(NamedTuple):
+    """What an account has of an asset, and since when it is so."""
+
+    asset: str
+    available: Decimal
+    locked: Decimal
+    updated_at: datetime | None
+
+
 class WalletLine(NamedTuple):
     """What a movement did to one pocket of an account."""
 
@@ -62,6 +86,11 @@ class WalletRepository:
         """Return what an account has, or had, of each asset."""
         found = await self._session.execute(_WALLETS, {"account": account_id})
         return [Holding(*row) for row in found]
+
+    async def dated_holdings(self, account_id: int) -> list[DatedHolding]:
+        """Return what an account has, or had, of each asset, and when that last changed."""
+        found = await self._session.execute(_DATED_WALLETS, {"account": account_id})
+        return [DatedHolding(*row) for row in found]
 
     async def lines(
         self,

@@ -30,6 +30,7 @@ class Wallet(BaseModel):
     available: str
     locked: str = Field(description="Held for open orders")
     total: str
+    updated_at: datetime | None = Field(description="When it last changed; null if it never held")
 
 
 class TransferRequest(Request):

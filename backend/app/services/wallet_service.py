@@ -14,7 +14,7 @@ from backend.app.errors import (
     TransferReferenceTaken,
 )
 from backend.app.money import plain
-from backend.app.repositories.wallet_repository import Holding, WalletLine, WalletRepository
+from backend.app.repositories.wallet_repository import DatedHolding, WalletLine, WalletRepository
 from backend.app.schemas.wallet_schemas import (
     Pocket,
     TransferKind,
@@ -50,7 +50,7 @@ class WalletService:
     async def list_wallets(self, account_id: int) -> list[Wallet]:
         """Return what the account has of each asset it ever had."""
         async with self._database.snapshot() as session:
-            found = await WalletRepository(session).holdings(account_id)
+            found = await WalletRepository(session).dated_holdings(account_id)
         return [_wallet(each) for each in found]
 
     async def deposit(
@@ -142,12 +142,13 @@ def _reference(key: str) -> str:
     return sha256(key.encode()).hexdigest()
 
 
-def _wallet(holding: Holding) -> Wallet:
+def _wallet(holding: DatedHolding) -> Wallet:
     return Wallet(
         asset=holding.asset,
         available=plain(holding.available),
         locked=plain(holding.locked),
         total=plain(holding.available + holding.locked),
+        updated_at=holding.updated_at,
     )
 
 

@@ -36,12 +36,14 @@ async def test_test_funds_come_and_go(alice: Trader) -> None:
         "asset": "USDT",
         "amount": "1000.5",
     }
+    newest = (await alice.get(f"{WALLETS}/movements", limit=1)).json()["items"][0]
     assert (await alice.get(WALLETS)).json() == [
         {
             "asset": "USDT",
             "available": "1000.499999999999",
             "locked": "0",
             "total": "1000.499999999999",
+            "updated_at": newest["at"],
         }
     ]
 
