@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -18,6 +19,7 @@ from backend.app.errors import PriceAlertAlreadyTrue
 from backend.app.schemas.price_alert_schemas import PriceAlertCreate
 from backend.app.services.price_alert_watch import PriceAlertWatch
 from backend.tests.conftest import HandClock
+from backend.tests.support.examples import one_in
 from backend.tests.support.people import Person, person
 from backend.tests.support.price_alerts import SYMBOL, alert_house, change
 from backend.tests.support.webhooks import principal_of
@@ -143,6 +145,7 @@ async def _forget(services: Container) -> None:
         await session.execute(text("UPDATE latest_prices SET price = 100"))
 
 
+@pytest.mark.hypothesis
 def test_whatever_prices_do_each_crossing_is_told_once(
     settings: Settings, database_url: str, clock: HandClock
 ) -> None:
@@ -152,7 +155,7 @@ def test_whatever_prices_do_each_crossing_is_told_once(
         house = runner.run(building.__aenter__())
         owner = runner.run(person(house.services, "alice"))
 
-        @hypothesis_settings(max_examples=40)
+        @hypothesis_settings(max_examples=one_in(2))
         @given(STEPS)
         def stories(steps: list[tuple[str, Any]]) -> None:
             runner.run(tell(steps))

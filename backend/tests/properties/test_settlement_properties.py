@@ -16,6 +16,7 @@ from backend.app.services.settlement.retry_plan import TRIES_MAX
 from backend.tests.conftest import HandClock
 from backend.tests.support.credit import assert_proved, fund, merchant, new_key, principal
 from backend.tests.support.databases import copy_of
+from backend.tests.support.examples import one_in
 from backend.tests.support.fake_connector import FakeConnector
 from backend.tests.support.people import Person, person
 from backend.tests.support.settings import settings_for_tests
@@ -30,7 +31,6 @@ from backend.tests.support.settlements import (
     withdrawal_rows,
 )
 
-EXAMPLES_MAX = 20
 _FAULTS = st.sampled_from([None, AWAY, LOST, LOST_REPLY, REFUSED])
 _AMOUNTS = st.integers(1, 500).map(lambda cents: f"{Decimal(cents) / 100:.2f}")
 
@@ -70,7 +70,7 @@ async def _figures(services: Container) -> tuple[Decimal, Decimal]:
     st.lists(_FAULTS, max_size=40),
     st.booleans(),
 )
-@settings(max_examples=EXAMPLES_MAX, suppress_health_check=list(HealthCheck))
+@settings(max_examples=one_in(2), suppress_health_check=list(HealthCheck))
 async def test_money_is_conserved(
     house: tuple[Container, Person],
     amounts: list[str],

@@ -7,6 +7,7 @@ in its own process, or has been announced to its process, never gives a smaller 
 import asyncio
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -17,6 +18,7 @@ from hypothesis.stateful import (
 
 from backend.app.services.cache_service import CacheService
 from backend.app.services.redis_cache import RedisCache
+from backend.tests.support.examples import one_in
 from backend.tests.support.valkey import Valkey, eventually
 
 KEY = "list:1"
@@ -172,11 +174,12 @@ class Interleavings(RuleBasedStateMachine):
             self.runner.run(end())
 
 
+@pytest.mark.hypothesis
 def test_no_order_of_steps_gives_a_reader_less_than_what_was_forgotten(valkey: Valkey) -> None:
     run_state_machine_as_test(
         lambda: Interleavings(valkey),
         settings=settings(
-            max_examples=40,
+            max_examples=one_in(2),
             stateful_step_count=30,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

@@ -72,7 +72,6 @@ def split_trades(draw: st.DrawFn) -> tuple[list[Trade], list[list[Trade]]]:
 
 @settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-    max_examples=40,
 )
 @given(split_trades())
 async def test_any_batches_in_any_order_give_the_same_candles(
