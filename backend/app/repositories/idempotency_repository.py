@@ -20,10 +20,15 @@ _ANSWER: Final = text(
     "  AND kept.status = 0"
     " RETURNING kept.user_id, kept.route, kept.key"
 )
+# Not of a withdrawal that is still to be paid: whoever asks what became of it would draw again.
 _SWEEP: Final = text(
     "DELETE FROM idempotency_keys WHERE ctid = ANY(ARRAY("
-    " SELECT ctid FROM idempotency_keys WHERE created_at < :before"
-    " ORDER BY created_at LIMIT :rows FOR UPDATE SKIP LOCKED))"
+    " SELECT ctid FROM idempotency_keys AS kept WHERE created_at < :before"
+    " AND NOT EXISTS (SELECT FROM withdrawals AS w"
+    "  WHERE w.state IN ('requested', 'settling', 'unknown')"
+    "  AND w.id = CASE WHEN kept.route = 'withdrawals' AND kept.status < 300"
+    "   THEN CAST(CAST(convert_from(kept.body, 'UTF8') AS jsonb) ->> 'id' AS bigint) END)"
+    " ORDER BY created_at LIMIT :rows FOR UPDATE OF kept SKIP LOCKED))"
 )
 
 
@@ -83,6 +88,6 @@ class IdempotencyRepository:
         return {KeyScope(*row) for row in written}
 
     async def delete_before(self, before: datetime, rows_max: int) -> int:
-        """Delete the oldest keys, a bounded number at a time; return how many."""
+        """Delete the oldest keys of what is over, a bounded number at a time; return how many."""
         deleted = await self._session.execute(_SWEEP, {"before": before, "rows": rows_max})
         return int(deleted.rowcount)  # type: ignore[attr-defined]
