@@ -1,6 +1,6 @@
 """The tables of a shard, read along with what its journal says must be in them."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
@@ -57,6 +57,15 @@ _WALLETS: Final = """
 SELECT account_id, asset, available * 1000000000000, locked * 1000000000000
 FROM wallets WHERE available <> 0 OR locked <> 0 ORDER BY account_id, asset COLLATE "C"
 """
+_PLACE: Final = "SELECT sequence, trade_id FROM venue_feeds WHERE shard = $1"
+_HEADS: Final = """
+SELECT head.channel, head.seq FROM channel_heads AS head
+WHERE split_part(channel, ':', 1) = ANY($1) AND EXISTS (
+    SELECT FROM channel_messages AS message WHERE message.channel = head.channel
+) ORDER BY channel
+"""
+_MESSAGES: Final = "SELECT seq, body FROM channel_messages WHERE channel = $1 ORDER BY seq"
+_USERS: Final = "SELECT id FROM users WHERE id = ANY($1)"
 _SNAPSHOTS: Final = "SELECT sequence, state FROM venue_snapshots WHERE shard = $1"
 
 
@@ -168,6 +177,34 @@ async def wallets(connection: Any) -> Table:
 async def snapshots(connection: Any, shard: int) -> dict[int, bytes]:
     """Return what was kept of the books of a shard, by the journal entry it was kept after."""
     return dict(await connection.fetch(_SNAPSHOTS, shard))
+
+
+class Place(NamedTuple):
+    """How far a shard was told."""
+
+    sequence: int
+    trade_id: int
+
+
+async def place(connection: Any, shard: int) -> Place | None:
+    """Return how far the feed of a shard has told, if it has one."""
+    found = await connection.fetchrow(_PLACE, shard)
+    return None if found is None else Place(*found)
+
+
+async def heads(connection: Any, kinds: Collection[str]) -> dict[str, int]:
+    """Return the channels of some kinds with kept messages, with the number of the last one."""
+    return dict(await connection.fetch(_HEADS, list(kinds)))
+
+
+async def messages(connection: Any, channel: str) -> list[tuple[int, str]]:
+    """Return the kept messages of a channel: their numbers and bodies."""
+    return [tuple(row) for row in await connection.fetch(_MESSAGES, channel)]
+
+
+async def users(connection: Any, ids: Collection[int]) -> set[int]:
+    """Return those users who are still there."""
+    return {row["id"] for row in await connection.fetch(_USERS, list(ids))}
 
 
 def _numbers(shard: int) -> tuple[int, int]:

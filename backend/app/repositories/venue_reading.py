@@ -24,7 +24,8 @@ _JOURNAL: Final = """
 SELECT sequence, first_number, commands FROM venue_journal
 WHERE shard = $1 AND sequence > $2 ORDER BY sequence
 """
-ENTRIES_AT_ONCE: Final = 100
+# While they are carried out the transaction is idle, which PostgreSQL does not suffer for long.
+ENTRIES_AT_ONCE: Final = 20
 
 
 class Entry(NamedTuple):

@@ -1,15 +1,18 @@
 """The journal, carried out anew in memory, against the tables that are said to follow from it."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
-from backend.app.database import Database
+from backend.app.database import Database, outages_translated
 from backend.app.repositories import venue_proof, venue_reading
 from backend.app.repositories.venue_proof import Entry, Row, Table, in_order
-from backend.app.venue.batch import Batch, OrderStatus
+from backend.app.services.venue.spot_markets import SPOT_SHARD
+from backend.app.services.venue.stands import Stands
+from backend.app.services.venue.told_proof import ToldProof
+from backend.app.venue.batch import Batch
 from backend.app.venue.books import Books, OrderImpossible
 from backend.app.venue.commands import Command
 from backend.app.venue.instruments import Instrument
@@ -18,7 +21,6 @@ from backend.app.venue.snapshot_form import written as written_snapshot
 
 _BYTES_HASHED_AT_ONCE: Final = 1 << 16
 _ROWS_AT_ONCE: Final = 5_000
-_ENDED: Final = (OrderStatus.FILLED, OrderStatus.CANCELLED)
 
 
 class Replayed(NamedTuple):
@@ -31,49 +33,6 @@ class Replayed(NamedTuple):
     digest: str
     difference: str | None
     """The first thing that differs, in words; None if nothing does."""
-
-
-class Stands:
-    """How far each order of a shard got, and when. All in memory: about 500 bytes an order."""
-
-    def __init__(self, first_number: int) -> None:
-        self._first_number = first_number
-        # By number; a command that is no order leaves a hole.
-        self._orders: list[list[Any] | None] = []
-        self.count = 0
-
-    def add(self, batch: Batch, at: datetime | None) -> None:
-        """Note what one more batch did."""
-        for number, change in batch.changed.items():
-            order = self._orders[number - self._first_number]
-            assert order is not None  # noqa: S101 - only orders change
-            order[1] += change.executed
-            order[2] += change.value
-            order[3] = change.status
-            order[5] = at
-        begin = batch.first_number - self._first_number
-        self._orders += [None] * (begin + len(batch.commands) - len(self._orders))
-        for number, *stand in batch.placed:
-            self._orders[number - self._first_number] = [*stand, at, at]
-        self.count += len(batch.placed)
-
-    def rows(self) -> Iterator[Row]:
-        """Walk all orders as they stand now, the oldest first."""
-        for *stand, _, _ in self.rows_in_time():
-            yield tuple(stand)
-
-    def rows_in_time(self) -> Iterator[Row]:
-        """Walk all orders as they stand now, each with when it was placed and last changed."""
-        for number, stand in enumerate(self._orders, self._first_number):
-            if stand is not None:
-                order, executed, value, status, *times = stand
-                yield (number, *order, executed, value, status.value, *times)
-
-    def open(self) -> Iterator[tuple[int, int]]:
-        """Walk what is open: each order's id, and what is left of it."""
-        for number, stand in enumerate(self._orders, self._first_number):
-            if stand is not None and stand[3] not in _ENDED:
-                yield number, stand[0].quantity - stand[1]
 
 
 class Replay:
@@ -151,9 +110,12 @@ async def replay(
     """
     connection = await database.own_connection()
     try:
-        await connection.execute("SET statement_timeout = 0")
-        async with connection.transaction(isolation="repeatable_read", readonly=True):
-            return await _Comparison(connection, shard, told).run()
+        # It computes for as long as the journal is long, and reads now and then.
+        async with outages_translated():
+            for each in ("statement_timeout", "idle_in_transaction_session_timeout"):
+                await connection.execute(f"SET {each} = 0")
+            async with connection.transaction(isolation="repeatable_read", readonly=True):
+                return await _Comparison(connection, shard, told).run()
     finally:
         await connection.close()
 
@@ -167,12 +129,13 @@ class _Comparison:
         self._told = told
         self._batches = 0
         self._says_changed = False
+        self._feed = ToldProof(())
 
     async def run(self) -> Replayed:
         instruments = await venue_reading.instruments(self._connection, self._shard)
         market = Replay(instruments, self._shard)
         try:
-            difference = await self._along_the_journal(market)
+            difference = await self._along_the_journal(market, instruments)
         except (JournalUnreadable, OrderImpossible) as error:
             entry = self._batches + 1
             difference = f"entry {entry} of the journal cannot be carried out: {error}"
@@ -187,7 +150,15 @@ class _Comparison:
             difference,
         )
 
-    async def _along_the_journal(self, market: Replay) -> str | None:
+    async def _along_the_journal(
+        self, market: Replay, instruments: Sequence[Instrument]
+    ) -> str | None:
+        # Cards have no feed.
+        if self._shard == SPOT_SHARD:
+            self._feed = ToldProof(instruments)
+            if (difference := await self._feed.read(self._connection, self._shard)) is not None:
+                return difference
+            self._feed.begin(market.books)
         tables = await venue_proof.tables(self._connection, self._shard)
         snapshots = await venue_proof.snapshots(self._connection, self._shard)
         async for entry in venue_proof.journal(self._connection, self._shard):
@@ -215,7 +186,7 @@ class _Comparison:
         for table, expected in zip(tables, venue_proof.rows_of(batch, entry.at), strict=True):
             if (difference := await table.difference(expected)) is not None:
                 return difference
-        return None
+        return self._feed.add(entry, batch, market.books, market.stands)
 
     def _is_changed(self, entry: Entry, batch: Batch) -> bool:
         """Return whether the feed is told of just those older orders that a batch changed."""
@@ -238,4 +209,4 @@ class _Comparison:
         if difference is None and holdings:
             wallets = await venue_proof.wallets(self._connection)
             difference = await wallets.difference(holdings) or await wallets.surplus()
-        return difference
+        return difference or self._feed.missing(market.stands)

@@ -13,6 +13,7 @@ from backend.app.container import Container
 from backend.app.repositories.venue_feed_repository import VenueFeedRepository
 from backend.app.services.market.candle_builder import Taken
 from backend.app.services.venue.feed_news import NOTIFIED_AT_ONCE_MAX, TOLD_AT_ONCE_MAX
+from backend.app.services.venue.replay import replay
 from backend.app.services.venue.spot_markets import SPOT_SHARD, SpotMarkets
 from backend.app.services.venue.venue_feed import ENTRIES_PER_STEP_MAX, Candles, VenueFeed
 from backend.app.venue.commands import MoveFunds, NewOrder
@@ -27,6 +28,8 @@ CANDLES = "/api/v1/candles"
 async def market(services: Container) -> AsyncIterator[None]:
     async with open_venue(services):
         yield
+    # Whatever was told follows from the journal.
+    assert (await replay(services.database, SPOT_SHARD)).difference is None
 
 
 @pytest.fixture
