@@ -26,7 +26,6 @@ from backend.app.sandbox.market_streams import MarketStreams
 from backend.app.sandbox.memory_world import MemoryWorld
 from backend.app.sandbox.venue_world import VenueWorld
 from backend.app.sandbox.watched_books import WatchedWorld
-from backend.app.sandbox.world import SandboxWorld
 from backend.app.services.venue.desk import VenueDesk
 
 BODY_MAX_BYTES: Final = 1024 * 1024
@@ -94,7 +93,7 @@ def _world(
     venue: Venue | None,
 ) -> World:
     if venue is None:
-        return MemoryWorld(SandboxWorld(seed, now_ms, accounts))
+        return MemoryWorld(seed, now_ms, accounts)
     return VenueWorld(seed, now_ms, accounts, venue.desk, venue.database)
 
 

@@ -1,12 +1,13 @@
 """The house: a small book around the wandering price that takes the other side of any order."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
 from backend.app.exchanges.market_values import Level, Side
-from backend.app.sandbox.listings import Listing
+from backend.app.sandbox.listings import LISTINGS, Listing
 from backend.app.sandbox.prices import MINUTE_MS, PricePath
 
 LEVELS: Final = 50
@@ -41,3 +42,11 @@ class House:
         market = self.listing.market
         usual = int(self.listing.volume_per_minute / _AMOUNT_PARTS / market.step_size)
         return max(market.min_amount, (1 + usual * (64 + noise) // 192) * market.step_size)
+
+
+def houses(seed: bytes, fee: Decimal = Decimal(0)) -> Sequence[House]:
+    """Return the house of every market; `fee` is what a trade costs there, made or taken."""
+    return [
+        House(seed, replace(line, market=replace(line.market, maker_fee=fee, taker_fee=fee)))
+        for line in LISTINGS
+    ]

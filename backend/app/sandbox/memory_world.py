@@ -1,105 +1,135 @@
-"""The market in memory, as the doors ask for it. It never waits, so no two requests can mix."""
+"""The market in memory, where there is no database: a house takes the other side of everything."""
 
-from collections.abc import Collection, Sequence
+import hashlib
+from collections.abc import Callable, Collection, Sequence
+from typing import Final
 
-from backend.app.exchanges.key_information import Balance, KeyInformation
+from backend.app.exchanges.answers.base import OrderRefused
+from backend.app.exchanges.key_information import Balance
 from backend.app.exchanges.market_values import (
-    Candle,
     Deposit,
     Fill,
     LedgerLine,
-    Market,
     Order,
-    OrderBook,
     OrderRequest,
     PublicTrade,
-    Ticker,
+    Side,
 )
-from backend.app.sandbox.world import SandboxWorld
+from backend.app.sandbox import venue_words
+from backend.app.sandbox.accounts import SeededAccount
+from backend.app.sandbox.desk_world import DeskWorld
+from backend.app.sandbox.house import House, houses
+from backend.app.sandbox.ledger_lines import ledger_lines
+from backend.app.sandbox.memory_desk import MemoryDesk
+from backend.app.sandbox.memory_past import AccountPast
+from backend.app.services.venue.spot_markets import Markets
+from backend.app.venue.wallets import Holding
+
+OPEN_ORDERS_PER_ACCOUNT_MAX: Final = 200
+PUBLIC_TRADES_MAX: Final = 1_000
+_TRADE_EVERY_MS: Final = 2_000
 
 
-class MemoryWorld:
-    """A World whose orders and balances last as long as the process."""
+class MemoryWorld(DeskWorld):
+    """A World whose orders and balances last as long as the process, and cost no fees.
 
-    def __init__(self, market: SandboxWorld) -> None:
-        self._market = market
+    Its coroutines never wait: a request is one step.
+    """
 
-    def now_ms(self) -> int:
-        """Return the exchange's time."""
-        return self._market.now_ms()
-
-    def markets(self) -> Sequence[Market]:
-        """Return every market."""
-        return self._market.markets()
-
-    def market(self, symbol: str) -> Market:
-        """Return one market by its unified symbol."""
-        return self._market.market(symbol)
-
-    async def ticker(self, symbol: str) -> Ticker:
-        """Return the last 24 hours of a market."""
-        return self._market.ticker(symbol)
-
-    def candles(
-        self, symbol: str, interval_ms: int, limit: int, end_ms: int | None = None
-    ) -> Sequence[Candle]:
-        """Return candles, the oldest first."""
-        return self._market.candles(symbol, interval_ms, limit, end_ms)
-
-    async def order_book(self, symbol: str, limit: int) -> OrderBook:
-        """Return the best levels."""
-        return self._market.order_book(symbol, limit)
+    def __init__(
+        self, seed: bytes, now_ms: Callable[[], int], accounts: Sequence[SeededAccount]
+    ) -> None:
+        made = houses(seed)
+        self.desk: Final = MemoryDesk(made, now_ms)
+        super().__init__(made, now_ms, accounts, self.desk, self.desk.open_account)
+        self._seed = seed
 
     async def public_trades(self, symbol: str, limit: int) -> Sequence[PublicTrade]:
-        """Return the last trades, the newest first."""
-        return self._market.public_trades(symbol, limit)
+        """Return the last trades, the newest first: one every two seconds, along the path.
+
+        Raises:
+            OrderRefused: unknown_symbol.
+        """
+        house = self._house(symbol)
+        newest = self._clock() // _TRADE_EVERY_MS
+        count = max(1, min(limit, PUBLIC_TRADES_MAX))
+        return tuple(self._public_trade(house, newest - back) for back in range(count))
 
     async def balances(self, account_id: str) -> Sequence[Balance]:
-        """Return what an account holds."""
-        return self._market.balances(account_id)
-
-    def key_information(self, account_id: str) -> KeyInformation:
-        """Return what the exchange knows of an account's key."""
-        return self._market.key_information(account_id)
-
-    async def place(self, account_id: str, asked: OrderRequest) -> Order:
-        """Take an order."""
-        return self._market.place(account_id, asked)
-
-    async def cancel(self, account_id: str, order_id: int) -> Order:
-        """Take an open order back."""
-        return self._market.cancel(account_id, order_id)
-
-    async def order(self, account_id: str, order_id: int) -> Order:
-        """Return one order of an account."""
-        return self._market.order(account_id, order_id)
+        """Return what an account holds, of every asset it ever held."""
+        owner = await self._owners.id_of(account_id)
+        held = {each.asset: each for each in self.desk.holdings() if each.account_id == owner}
+        return tuple(
+            venue_words.balance(held.get(asset, Holding(owner, asset, 0, 0)))
+            for asset in sorted(self.desk.past(owner).assets)
+        )
 
     async def open_orders(self, account_id: str, symbol: str | None = None) -> Sequence[Order]:
         """Return an account's open orders, the oldest first."""
-        return self._market.open_orders(account_id, symbol)
-
-    async def orders(self, account_id: str, symbol: str | None = None) -> Sequence[Order]:
-        """Return what is remembered of an account's orders, the oldest first."""
-        return self._market.orders(account_id, symbol)
+        owner, instrument_id = await self._owners.id_of(account_id), await self._id_of(symbol)
+        numbers = await self.desk.open_orders(owner, instrument_id)
+        known = self.desk.past(owner).open
+        return tuple(known[number] for number in reversed(numbers) if number in known)
 
     async def order_news(
         self, account_id: str, after_id: int, watched: Collection[int]
     ) -> Sequence[Order]:
         """Return the orders numbered above `after_id`, and the watched ones; the oldest first."""
-        known = self._market.orders(account_id)
-        return [each for each in known if each.order_id > after_id or each.order_id in watched]
+        known = (await self._past(account_id)).orders()
+        news = (each for each in known if each.order_id > after_id or each.order_id in watched)
+        return sorted(news, key=lambda order: order.order_id)
 
     async def fills(
         self, account_id: str, symbol: str | None = None, order_id: int | None = None
     ) -> Sequence[Fill]:
         """Return what an account has traded, the oldest first."""
-        known = self._market.fills(account_id, symbol)
-        return [fill for fill in known if order_id in (None, fill.order_id)]
+        return tuple(
+            fill
+            for fill in (await self._past(account_id)).fills
+            if symbol in (None, fill.market.symbol) and order_id in (None, fill.order_id)
+        )
 
     async def deposits(self, account_id: str, asset: str | None = None) -> Sequence[Deposit]:
         """Return what an account was given, the oldest first."""
-        return self._market.deposits(account_id, asset)
+        known = (await self._past(account_id)).deposits
+        return tuple(deposit for deposit in known if asset in (None, deposit.asset))
 
     async def ledger(self, account_id: str, asset: str | None = None) -> Sequence[LedgerLine]:
         """Return every change of what an account holds, the oldest first."""
-        return self._market.ledger(account_id, asset)
+        past = await self._past(account_id)
+        lines = ledger_lines(await self.balances(account_id), past.deposits, past.fills)
+        return tuple(line for line in lines if asset in (None, line.asset))
+
+    async def _markets_now(self) -> Markets:
+        return self.desk.markets
+
+    async def _admit(self, owner: int, asked: OrderRequest) -> None:
+        mine = self.desk.past(owner).open.values()
+        name = asked.client_order_id
+        if name and any(order.client_order_id == name for order in mine):
+            raise OrderRefused("duplicate_client_order_id")
+        if len(mine) >= OPEN_ORDERS_PER_ACCOUNT_MAX:
+            raise OrderRefused("too_many_open_orders")
+
+    async def _kept_order(self, owner: int, order_id: int) -> Order | None:
+        return self.desk.past(owner).order(order_id)
+
+    async def _kept_orders(self, owner: int, symbol: str | None) -> Sequence[Order]:
+        known = self.desk.past(owner).orders()
+        return tuple(order for order in known if symbol in (None, order.market.symbol))
+
+    async def _past(self, account_id: str) -> AccountPast:
+        return self.desk.past(await self._owners.id_of(account_id))
+
+    def _public_trade(self, house: House, number: int) -> PublicTrade:
+        at_ms = number * _TRADE_EVERY_MS
+        market = house.listing.market
+        traded = house.path.volume(at_ms - _TRADE_EVERY_MS, at_ms)
+        odd = hashlib.blake2b(b"%d" % number, key=self._seed[:64], digest_size=1).digest()[0] & 1
+        return PublicTrade(
+            trade_id=number,
+            price=house.path.price(at_ms),
+            amount=max(traded, market.min_amount),
+            side=Side.BUY if odd else Side.SELL,
+            at_ms=at_ms,
+        )

@@ -1,8 +1,6 @@
 """What of the market is a function of the time: the clock, the prices, the candles, the keys."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from decimal import Decimal
 from typing import Final
 
 from backend.app.exchanges.answers.base import OrderRefused
@@ -10,7 +8,6 @@ from backend.app.exchanges.key_information import KeyInformation
 from backend.app.exchanges.market_values import Candle, Level, Market, Ticker
 from backend.app.sandbox.accounts import SeededAccount
 from backend.app.sandbox.house import House
-from backend.app.sandbox.listings import LISTINGS
 from backend.app.sandbox.prices import DAY_MS, LISTED_AT_MS
 
 CANDLES_MAX: Final = 1_500
@@ -21,19 +18,13 @@ class PricedMarkets:
 
     def __init__(
         self,
-        seed: bytes,
+        houses: Sequence[House],
         now_ms: Callable[[], int],
         accounts: Sequence[SeededAccount],
-        fee: Decimal = Decimal(0),
     ) -> None:
         self._clock = now_ms
         self._accounts = {account.account_id: account for account in accounts}
-        self._houses = {
-            line.market.symbol: House(
-                seed, replace(line, market=replace(line.market, maker_fee=fee, taker_fee=fee))
-            )
-            for line in LISTINGS
-        }
+        self._houses = {house.listing.market.symbol: house for house in houses}
 
     def now_ms(self) -> int:
         """Return the exchange's time."""

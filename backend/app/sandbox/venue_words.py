@@ -1,6 +1,7 @@
 """The venue's whole numbers in the doors' words, and back. Exact, or not at all."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Final
@@ -12,6 +13,7 @@ from backend.app.errors import (
     TooManyOpenOrders,
 )
 from backend.app.exchanges.answers.base import OrderRefused
+from backend.app.exchanges.key_information import Balance
 from backend.app.exchanges.market_values import (
     Deposit,
     Fill,
@@ -31,8 +33,11 @@ from backend.app.repositories.venue_account_repository import PaidOrder
 from backend.app.services.venue.amounts import whole_units
 from backend.app.services.venue.remote import MADE_NAME
 from backend.app.venue import orders as venue_words
+from backend.app.venue.batch import Fill as FreshFill
+from backend.app.venue.batch import OrderChange, PlacedOrder
 from backend.app.venue.commands import NewOrder
 from backend.app.venue.instruments import ATOMS_PER_UNIT, Instrument
+from backend.app.venue.wallets import Holding
 
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -90,6 +95,37 @@ def order(market: Market, instrument: Instrument, paid: PaidOrder) -> Order:
     )
 
 
+def fresh_order(market: Market, instrument: Instrument, placed: PlacedOrder, now_ms: int) -> Order:
+    """Return an order as it came in, and as it stands after that."""
+    asked = placed.order
+    return Order(
+        order_id=placed.id,
+        client_order_id=asked.client_order_id or "",
+        market=market,
+        side=Side(asked.side),
+        order_type=OrderType(asked.type),
+        status=OrderStatus(placed.status),
+        price=None if asked.price is None else price(instrument, asked.price),
+        amount=amount(instrument, asked.quantity or placed.executed),
+        filled=amount(instrument, placed.executed),
+        filled_quote=_cost(instrument, placed.value),
+        created_ms=now_ms,
+        updated_ms=now_ms,
+        time_in_force=TimeInForce(asked.time_in_force),
+    )
+
+
+def changed_order(before: Order, instrument: Instrument, change: OrderChange, now_ms: int) -> Order:
+    """Return an order after what has happened to it."""
+    return replace(
+        before,
+        filled=before.filled + amount(instrument, change.executed),
+        filled_quote=before.filled_quote + _cost(instrument, change.value),
+        status=OrderStatus(change.status),
+        updated_ms=now_ms,
+    )
+
+
 def fill(market: Market, instrument: Instrument, row: FillRow) -> Fill:
     """Return one account's side of a trade."""
     return Fill(
@@ -103,6 +139,26 @@ def fill(market: Market, instrument: Instrument, row: FillRow) -> Fill:
         at_ms=unix_ms(row.traded_at),
         fee=row.fee,
     )
+
+
+def fresh_fill(market: Market, instrument: Instrument, made: FreshFill, now_ms: int) -> Fill:
+    """Return one account's side of a trade that has just been made."""
+    return Fill(
+        fill_id=made.trade_id,
+        order_id=made.order_id,
+        market=market,
+        side=Side(made.side),
+        price=price(instrument, made.price),
+        amount=amount(instrument, made.quantity),
+        is_maker=made.is_maker,
+        at_ms=now_ms,
+    )
+
+
+def balance(held: Holding) -> Balance:
+    """Return what an account has of an asset."""
+    available, locked = (Decimal(atoms) / ATOMS_PER_UNIT for atoms in held[2:])
+    return Balance(held.asset, available, locked)
 
 
 def public_trade(instrument: Instrument, row: Trade) -> PublicTrade:
@@ -139,6 +195,11 @@ def amount(instrument: Instrument, lots: int) -> Decimal:
 def unix_ms(at: datetime) -> int:
     """Return a moment in Unix milliseconds."""
     return (at - _EPOCH) // _MILLISECOND
+
+
+def moment(at_ms: int) -> datetime:
+    """Return the moment of Unix milliseconds."""
+    return _EPOCH + at_ms * _MILLISECOND
 
 
 def _own_name(client_order_id: str | None) -> str:

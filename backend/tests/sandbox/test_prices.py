@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backend.app.sandbox.listings import LISTINGS, Listing
+from backend.app.sandbox.memory_world import MemoryWorld
 from backend.app.sandbox.prices import DAY_MS, HOUR_MS, LISTED_AT_MS, MINUTE_MS, PricePath
-from backend.app.sandbox.world import SandboxWorld
 
 FAR_MS = LISTED_AT_MS + 4 * 365 * DAY_MS
 moments = st.integers(LISTED_AT_MS, FAR_MS)
@@ -79,10 +79,10 @@ def test_another_seed_is_another_world_and_the_same_seed_the_same(at_ms: int) ->
 
 @pytest.mark.parametrize("listing", LISTINGS, ids=lambda listing: listing.market.symbol)
 @pytest.mark.parametrize("now_ms", [LISTED_AT_MS + DAY_MS + 1, FAR_MS, FAR_MS + 12_345_678])
-def test_a_ticker_agrees_with_the_candles_and_the_book(listing: Listing, now_ms: int) -> None:
-    world, symbol = SandboxWorld(b"a seed", lambda: now_ms, ()), listing.market.symbol
+async def test_a_ticker_agrees_with_the_candles_and_the_book(listing: Listing, now_ms: int) -> None:
+    world, symbol = MemoryWorld(b"a seed", lambda: now_ms, ()), listing.market.symbol
 
-    ticker, book = world.ticker(symbol), world.order_book(symbol, 50)
+    ticker, book = await world.ticker(symbol), await world.order_book(symbol, 50)
     growing = world.candles(symbol, MINUTE_MS, 1)[0]
     hours = [c for c in world.candles(symbol, HOUR_MS, 25) if c.open_ms >= now_ms - DAY_MS]
 
@@ -97,7 +97,7 @@ def test_a_ticker_agrees_with_the_candles_and_the_book(listing: Listing, now_ms:
 
 def test_no_candle_is_older_than_the_listing_and_none_is_of_the_future() -> None:
     now_ms = LISTED_AT_MS + 10 * DAY_MS + 7
-    world = SandboxWorld(b"a seed", lambda: now_ms, ())
+    world = MemoryWorld(b"a seed", lambda: now_ms, ())
 
     candles = world.candles("BTC/USDT", DAY_MS, 1_000)
     later = world.candles("BTC/USDT", DAY_MS, 5, end_ms=now_ms + 100 * DAY_MS)
@@ -108,11 +108,11 @@ def test_no_candle_is_older_than_the_listing_and_none_is_of_the_future() -> None
     assert before == ()
 
 
-def test_public_trades_run_along_the_path_newest_first() -> None:
+async def test_public_trades_run_along_the_path_newest_first() -> None:
     now_ms = FAR_MS + 1_234
-    world = SandboxWorld(b"a seed", lambda: now_ms, ())
+    world = MemoryWorld(b"a seed", lambda: now_ms, ())
 
-    trades = world.public_trades("ETH/BTC", 100)
+    trades = await world.public_trades("ETH/BTC", 100)
     minute = world.candles("ETH/BTC", MINUTE_MS, 2)
 
     assert [t.at_ms for t in trades] == sorted((t.at_ms for t in trades), reverse=True)

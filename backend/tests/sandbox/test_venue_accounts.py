@@ -5,15 +5,16 @@ from collections.abc import AsyncIterator, Sequence
 from decimal import Decimal
 
 import pytest
+from sqlalchemy import select
 
 from backend.app.clock import utc_now
 from backend.app.database import Database
 from backend.app.errors import EngineElsewhere
-from backend.app.repositories.wallet_repository import WalletRepository
+from backend.app.models.venue import VenueAccount
 from backend.app.sandbox.accounts import SeededAccount, seeded_accounts
 from backend.app.sandbox.listings import LISTINGS, VENUE_FEE
 from backend.app.sandbox.patient_desk import PatientDesk
-from backend.app.sandbox.venue_accounts import VenueAccounts
+from backend.app.sandbox.venue_world import VenueWorld
 from backend.app.services.venue.desk import Answer, Depth
 from backend.app.services.venue.engine import VenueEngine
 from backend.app.services.venue.spot_markets import SPOT_SHARD, SpotMarkets
@@ -35,40 +36,40 @@ async def engine(database: Database) -> AsyncIterator[VenueEngine]:
         yield engine
 
 
-async def held(database: Database, account_id: int) -> dict[str, Decimal]:
-    async with database.snapshot() as session:
-        found = await WalletRepository(session).holdings(account_id)
-    return {each.asset: each.available for each in found}
+@pytest.fixture
+def worlds(
+    database: Database, engine: VenueEngine, accounts: Sequence[SeededAccount]
+) -> Sequence[VenueWorld]:
+    """Return those of two processes."""
+    return [VenueWorld(b"a seed", lambda: NOW_MS, accounts, engine, database) for _ in range(2)]
 
 
 async def test_many_who_ask_at_once_in_two_processes_give_once(
-    database: Database, engine: VenueEngine, accounts: Sequence[SeededAccount]
+    worlds: Sequence[VenueWorld],
 ) -> None:
-    here, there = (VenueAccounts(accounts, engine, database) for _ in range(2))
+    told = await asyncio.gather(*(each.balances("okx:full") for each in worlds for _ in range(5)))
 
-    ids = await asyncio.gather(
-        *(known.id_of("okx:full") for known in (here, there) for _ in range(5))
-    )
-
-    assert len(set(ids)) == 1
-    assert await held(database, ids[0]) == {
-        "BTC": Decimal("2.5"),
-        "ETH": Decimal(40),
-        "SOL": Decimal(500),
-        "USDT": Decimal(100_000),
-    }
+    for held in told:
+        assert {balance.asset: balance.total for balance in held} == {
+            "BTC": Decimal("2.5"),
+            "ETH": Decimal(40),
+            "SOL": Decimal(500),
+            "USDT": Decimal(100_000),
+        }
 
 
 async def test_another_name_is_another_account_and_an_empty_one_holds_nothing(
-    database: Database, engine: VenueEngine, accounts: Sequence[SeededAccount]
+    database: Database, worlds: Sequence[VenueWorld]
 ) -> None:
-    known = VenueAccounts(accounts, engine, database)
+    full = await worlds[0].balances("gate:full")
+    empty = await worlds[0].balances("gate:empty")
 
-    full, empty = await known.id_of("gate:full"), await known.id_of("gate:empty")
-
-    assert full != empty
-    assert min(full, empty) >= 2**41
-    assert await held(database, empty) == {}
+    async with database.snapshot() as session:
+        ids = dict((await session.execute(select(VenueAccount.name, VenueAccount.id))).all())
+    assert (len(full), len(empty)) == (4, 0)
+    assert sorted(ids) == ["gate:empty", "gate:full"]
+    assert len(set(ids.values())) == 2
+    assert min(ids.values()) >= 2**41
 
 
 class LateDesk:

@@ -1,5 +1,6 @@
-"""The laws of the sandbox's money, whatever accounts do and however the price moves."""
+"""The laws of the market in memory, whatever accounts do and however the price moves."""
 
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
@@ -20,10 +21,13 @@ from backend.app.exchanges.market_values import (
     TimeInForce,
 )
 from backend.app.sandbox.accounts import seeded_accounts
-from backend.app.sandbox.matching import CLOSED_ORDERS_PER_ACCOUNT_MAX, OPEN_ORDERS_PER_ACCOUNT_MAX
+from backend.app.sandbox.house import LEVELS
+from backend.app.sandbox.memory_desk import HOUSE_ATOMS
+from backend.app.sandbox.memory_past import CLOSED_ORDERS_PER_ACCOUNT_MAX
+from backend.app.sandbox.memory_world import OPEN_ORDERS_PER_ACCOUNT_MAX, MemoryWorld
 from backend.app.sandbox.prices import DAY_MS
-from backend.app.sandbox.wallets import HOUSE
-from backend.app.sandbox.world import SandboxWorld
+from backend.app.venue.instruments import ATOMS_PER_UNIT
+from backend.tests.support.at_once import AtOnce
 
 START_MS = 1_795_259_228_000
 ACCOUNTS = ("binance:full", "binance:second", "okx:full", "gate:empty")
@@ -39,8 +43,8 @@ class Clock:
         return self.now_ms
 
 
-def new_world(clock: Callable[[], int]) -> SandboxWorld:
-    return SandboxWorld(b"a seed", clock, seeded_accounts(b"a seed", START_MS))
+def new_world(clock: Callable[[], int]) -> AtOnce:
+    return AtOnce(MemoryWorld(b"a seed", clock, seeded_accounts(b"a seed", START_MS)))
 
 
 def limit(symbol: str, side: Side, amount: str, price: Decimal) -> OrderRequest:
@@ -51,7 +55,7 @@ def market(symbol: str, side: Side, amount: str) -> OrderRequest:
     return OrderRequest(symbol, side, OrderType.MARKET, Decimal(amount), None)
 
 
-def held(world: SandboxWorld, account: str, asset: str) -> Balance:
+def held(world: AtOnce, account: str, asset: str) -> Balance:
     found = [balance for balance in world.balances(account) if balance.asset == asset]
     return found[0] if found else Balance(asset, Decimal(0))
 
@@ -120,11 +124,14 @@ class MoneyLaws(RuleBasedStateMachine):
     @rule(account=st.sampled_from(ACCOUNTS), budget=st.decimals("0.01", 90_000, places=2))
     def spend(self, account: str, budget: Decimal) -> None:
         asked = OrderRequest("BTC/USDT", Side.BUY, OrderType.MARKET, None, None, budget)
-        before = held(self.world, account, "USDT").total
+        before, known = held(self.world, account, "USDT").total, self.world.fills(account)
         order = self._place(account, asked)
         spent = before - held(self.world, account, "USDT").total
+        # Its own resting orders may have sold some of it.
+        fills = [fill for fill in self.world.fills(account) if fill not in known]
         assert spent <= budget
-        assert order is None or order.filled_quote == spent
+        assert spent == sum(f.cost if f.side is Side.BUY else -f.cost for f in fills)
+        assert order is None or order.filled_quote <= budget
 
     @precondition(lambda self: self.placed)
     @rule(which=st.integers(0))
@@ -146,18 +153,18 @@ class MoneyLaws(RuleBasedStateMachine):
 
     @invariant()
     def money_is_neither_made_nor_lost(self) -> None:
-        totals: dict[str, Decimal] = {}
-        for holder in self.world.wallets.holders():
-            for balance in self.world.wallets.balances(holder):
-                totals[balance.asset] = totals.get(balance.asset, Decimal(0)) + balance.total
-        assert set(totals.values()) <= {Decimal(0)}
+        totals: defaultdict[str, int] = defaultdict(int)
+        for holding in self.world.desk.holdings():
+            totals[holding.asset] += holding.available + holding.locked
+        for account in ACCOUNTS:
+            for deposit in self.world.deposits(account):
+                totals[deposit.asset] -= int(deposit.amount * ATOMS_PER_UNIT)
+        assert set(totals.values()) == {HOUSE_ATOMS}
 
     @invariant()
-    def no_account_owes(self) -> None:
-        for holder in set(self.world.wallets.holders()) - {HOUSE}:
-            for balance in self.world.wallets.balances(holder):
-                assert balance.available >= 0
-                assert balance.locked >= 0
+    def nobody_owes(self) -> None:
+        for holding in self.world.desk.holdings():
+            assert min(holding.available, holding.locked) >= 0
 
     @invariant()
     def what_is_locked_is_what_open_orders_need(self) -> None:
@@ -175,9 +182,12 @@ class MoneyLaws(RuleBasedStateMachine):
     @invariant()
     def the_ledger_agrees_with_the_wallets(self) -> None:
         for account in ACCOUNTS:
-            written = {line.asset: line.balance for line in self.world.ledger(account)}
+            written: defaultdict[str, Decimal] = defaultdict(Decimal)
+            for line in self.world.ledger(account):
+                written[line.asset] += line.change
+                assert line.balance == written[line.asset]
             for balance in self.world.balances(account):
-                assert written.get(balance.asset, Decimal(0)) == balance.total
+                assert written[balance.asset] == balance.total
 
     @invariant()
     def an_orders_fills_are_what_it_filled(self) -> None:
@@ -215,11 +225,11 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def world(clock: Clock) -> SandboxWorld:
+def world(clock: Clock) -> AtOnce:
     return new_world(clock)
 
 
-def test_two_accounts_meet_at_the_resting_orders_price(world: SandboxWorld) -> None:
+def test_two_accounts_meet_at_the_resting_orders_price(world: AtOnce) -> None:
     book = world.order_book("BTC/USDT", 1)
     between = (book.bids[0].price + book.asks[0].price) // 2
 
@@ -232,7 +242,7 @@ def test_two_accounts_meet_at_the_resting_orders_price(world: SandboxWorld) -> N
     assert held(world, "okx:full", "BTC").locked == Decimal("0.3")
 
 
-def test_an_order_bought_below_its_limit_gives_the_difference_back(world: SandboxWorld) -> None:
+def test_an_order_bought_below_its_limit_gives_the_difference_back(world: AtOnce) -> None:
     ask = world.order_book("BTC/USDT", 1).asks[0]
     before = held(world, "binance:full", "USDT").available
 
@@ -245,7 +255,7 @@ def test_an_order_bought_below_its_limit_gives_the_difference_back(world: Sandbo
 
 @pytest.mark.parametrize("side", Side)
 def test_a_resting_order_fills_at_its_price_once_the_market_passes(
-    world: SandboxWorld, clock: Clock, side: Side
+    world: AtOnce, clock: Clock, side: Side
 ) -> None:
     last = world.ticker("BTC/USDT").last
     price = last - 20 if side is Side.BUY else last + 20
@@ -287,7 +297,7 @@ def test_a_resting_order_fills_at_its_price_once_the_market_passes(
     ],
 )
 def test_an_order_that_breaks_a_rule_is_refused_by_name(
-    world: SandboxWorld, asked: OrderRequest, rule: str
+    world: AtOnce, asked: OrderRequest, rule: str
 ) -> None:
     with pytest.raises(OrderRefused) as refused:
         world.place("binance:full", asked)
@@ -295,7 +305,7 @@ def test_an_order_that_breaks_a_rule_is_refused_by_name(
     assert refused.value.rule == rule
 
 
-def test_a_client_order_id_is_taken_while_its_order_is_open(world: SandboxWorld) -> None:
+def test_a_client_order_id_is_taken_while_its_order_is_open(world: AtOnce) -> None:
     asked = OrderRequest(
         "BTC/USDT", Side.BUY, OrderType.LIMIT, Decimal("0.1"), Decimal(40000), None, "mine"
     )
@@ -309,7 +319,7 @@ def test_a_client_order_id_is_taken_while_its_order_is_open(world: SandboxWorld)
     assert world.place("binance:full", asked).status is OrderStatus.OPEN
 
 
-def test_an_account_holds_a_bounded_number_of_orders(world: SandboxWorld) -> None:
+def test_an_account_holds_a_bounded_number_of_orders(world: AtOnce) -> None:
     asked = limit("BTC/USDT", Side.BUY, "0.001", Decimal(30000))
     for _ in range(OPEN_ORDERS_PER_ACCOUNT_MAX):
         world.place("binance:full", asked)
@@ -318,7 +328,7 @@ def test_an_account_holds_a_bounded_number_of_orders(world: SandboxWorld) -> Non
         world.place("binance:full", asked)
 
 
-def test_only_so_many_closed_orders_are_remembered(world: SandboxWorld) -> None:
+def test_only_so_many_closed_orders_are_remembered(world: AtOnce) -> None:
     first = world.place("binance:full", market("BTC/USDT", Side.SELL, "0.001"))
     for _ in range(CLOSED_ORDERS_PER_ACCOUNT_MAX):
         world.place("binance:full", market("BTC/USDT", Side.SELL, "0.001"))
@@ -328,7 +338,7 @@ def test_only_so_many_closed_orders_are_remembered(world: SandboxWorld) -> None:
     assert len(world.orders("binance:full")) == CLOSED_ORDERS_PER_ACCOUNT_MAX
 
 
-def test_an_order_of_another_account_is_not_found(world: SandboxWorld) -> None:
+def test_an_order_of_another_account_is_not_found(world: AtOnce) -> None:
     order = world.place("binance:full", limit("BTC/USDT", Side.BUY, "0.1", Decimal(40000)))
 
     with pytest.raises(OrderRefused, match="order_not_found"):
@@ -351,7 +361,7 @@ def timed(
     )
 
 
-def test_an_immediate_order_trades_what_there_is_and_leaves_nothing(world: SandboxWorld) -> None:
+def test_an_immediate_order_trades_what_there_is_and_leaves_nothing(world: AtOnce) -> None:
     ask = world.order_book("BTC/USDT", 1).asks[0]
     more = str(ask.amount + Decimal("0.1"))
 
@@ -361,7 +371,7 @@ def test_an_immediate_order_trades_what_there_is_and_leaves_nothing(world: Sandb
     assert held(world, "binance:full", "USDT").locked == 0
 
 
-def test_an_order_for_all_or_nothing_takes_no_part(world: SandboxWorld) -> None:
+def test_an_order_for_all_or_nothing_takes_no_part(world: AtOnce) -> None:
     ask = world.order_book("BTC/USDT", 1).asks[0]
     more = str(ask.amount + Decimal("0.1"))
     part = world.place("binance:full", timed(Side.BUY, more, ask.price, TimeInForce.FOK))
@@ -373,7 +383,7 @@ def test_an_order_for_all_or_nothing_takes_no_part(world: SandboxWorld) -> None:
     assert (whole.status, whole.filled) == (OrderStatus.FILLED, ask.amount)
 
 
-def test_an_order_that_may_only_rest_never_trades_at_once(world: SandboxWorld) -> None:
+def test_an_order_that_may_only_rest_never_trades_at_once(world: AtOnce) -> None:
     ask = world.order_book("BTC/USDT", 1).asks[0]
     crossing = world.place("okx:full", timed(Side.BUY, "0.1", ask.price, TimeInForce.POST_ONLY))
     resting = world.place(
@@ -391,19 +401,19 @@ def test_an_order_that_may_only_rest_never_trades_at_once(world: SandboxWorld) -
         (TimeInForce.FOK, "1", "not_fillable"),
     ],
 )
-def test_an_order_that_asks_to_be_refused_leaves_no_trace(
-    world: SandboxWorld, time_in_force: TimeInForce, amount: str, rule: str
+def test_an_order_that_asks_to_be_refused_moves_nothing(
+    world: AtOnce, time_in_force: TimeInForce, amount: str, rule: str
 ) -> None:
     price = world.order_book("BTC/USDT", 1).asks[0].price
 
     with pytest.raises(OrderRefused, match=rule):
         world.place("gate:full", timed(Side.BUY, amount, price, time_in_force, refuse=True))
 
-    assert world.orders("gate:full") == ()
+    assert world.open_orders("gate:full") == world.fills("gate:full") == ()
     assert held(world, "gate:full", "USDT").locked == 0
 
 
-def test_both_sides_of_a_trade_remember_it(world: SandboxWorld) -> None:
+def test_both_sides_of_a_trade_remember_it(world: AtOnce) -> None:
     book = world.order_book("BTC/USDT", 1)
     between = (book.bids[0].price + book.asks[0].price) // 2
     world.place("okx:full", limit("BTC/USDT", Side.SELL, "0.2", between))
@@ -415,9 +425,38 @@ def test_both_sides_of_a_trade_remember_it(world: SandboxWorld) -> None:
     assert (bought.side, bought.is_maker, bought.price) == (Side.BUY, False, between)
 
 
-def test_what_an_account_begins_with_was_deposited(world: SandboxWorld) -> None:
+def test_what_an_account_begins_with_was_deposited(world: AtOnce) -> None:
     given = {deposit.asset: deposit.amount for deposit in world.deposits("okx:full")}
 
     assert given == {b.asset: b.total for b in world.balances("okx:full")}
     assert [deposit.asset for deposit in world.deposits("okx:full", "BTC")] == ["BTC"]
     assert world.deposits("okx:empty") == ()
+
+
+def test_what_is_left_at_the_houses_price_does_not_wait(world: AtOnce) -> None:
+    ask = world.order_book("BTC/USDT", 1).asks[0]
+    more = str(ask.amount + Decimal("0.1"))
+
+    order = world.place("binance:full", limit("BTC/USDT", Side.BUY, more, ask.price))
+
+    assert (order.status, order.filled_quote) == (OrderStatus.FILLED, Decimal(more) * ask.price)
+    assert [fill.is_maker for fill in world.fills("binance:full")] == [False, True]
+
+
+def test_the_house_offers_the_same_however_often_it_is_asked(world: AtOnce) -> None:
+    book = world.order_book("BTC/USDT", 3)
+    longer = world.order_book("BTC/USDT", 1_000)
+    world.place("binance:full", market("BTC/USDT", Side.BUY, "0.3"))
+
+    assert (len(book.asks), len(longer.asks)) == (3, LEVELS)
+    assert longer.asks[:3] == book.asks
+    assert world.order_book("BTC/USDT", 1_000) == longer
+
+
+def test_a_budget_buys_what_the_book_gives_for_it(world: AtOnce) -> None:
+    asked = OrderRequest("BTC/USDT", Side.BUY, OrderType.MARKET, None, None, Decimal(90_000))
+
+    order = world.place("binance:full", asked)
+
+    assert order.status is OrderStatus.FILLED
+    assert 0 <= 90_000 - order.filled_quote < 1
