@@ -1,6 +1,5 @@
 """Each request gets a name, one log line, and an answer even when something breaks."""
 
-import logging
 import re
 import time
 from collections.abc import Callable
@@ -12,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from backend.app.clock import Clock
 from backend.app.ids import new_request_id
-from backend.app.logs import REQUESTS, logger
+from backend.app.logs import log_request, logger
 from backend.app.problems import PROBLEM_CODE, internal_problem
 from backend.app.request_entry import (
     ADDRESS_LENGTH_MAX,
@@ -27,7 +26,6 @@ from backend.app.request_entry import (
 from backend.app.services.request_limit import ALLOWANCE, Allowance
 
 _LOG = logger(__name__)
-_REQUESTS: Final = logging.getLogger(REQUESTS)
 _ACCEPTED_ID: Final = re.compile(rb"[A-Za-z0-9-]{8,64}")
 
 
@@ -63,19 +61,22 @@ class RequestContext:
             if answer.status is None:
                 await internal_problem(request_id, self._clock())(scope, receive, answer.send)
         finally:
-            elapsed_seconds = time.perf_counter() - started
-            members = {
-                "request_id": request_id,
-                "method": scope["method"],
-                "route": route_of(scope),
-                "status": answer.status,
-                "milliseconds": round(elapsed_seconds * 1000, 1),
-            }
-            if PROBLEM_CODE in scope["state"]:
-                members["code"] = scope["state"][PROBLEM_CODE]
-            _log_request(members)
-            if self._note is not None and answer.status is not None:
-                self._note(_entry(scope, answer, self._clock(), elapsed_seconds))
+            self._tell(scope, answer, time.perf_counter() - started)
+
+    def _tell(self, scope: Scope, answer: "_Answer", elapsed_seconds: float) -> None:
+        route, state = route_of(scope), scope["state"]
+        members = {
+            "request_id": state["request_id"],
+            "method": scope["method"],
+            "route": route,
+            "status": answer.status,
+            "milliseconds": round(elapsed_seconds * 1000, 1),
+        }
+        if PROBLEM_CODE in state:
+            members["code"] = state[PROBLEM_CODE]
+        log_request(members)
+        if self._note is not None and answer.status is not None:
+            self._note(_entry(scope, route, answer, self._clock(), elapsed_seconds))
 
 
 class _Answer:
@@ -107,14 +108,16 @@ class _Answer:
         ]
 
 
-def _entry(scope: Scope, answer: _Answer, at: datetime, elapsed_seconds: float) -> RequestEntry:
+def _entry(
+    scope: Scope, route: str, answer: _Answer, at: datetime, elapsed_seconds: float
+) -> RequestEntry:
     state = scope["state"]
     client: tuple[str, int] | None = scope.get("client")
     return RequestEntry(
         at=at,
         request_id=state["request_id"],
         method=scope["method"][:METHOD_LENGTH_MAX],
-        route=route_of(scope)[:ROUTE_LENGTH_MAX],
+        route=route[:ROUTE_LENGTH_MAX],
         status=answer.status or 0,
         user_id=state.get(USER_ID),
         key_prefix=state.get(KEY_PREFIX),
@@ -130,15 +133,6 @@ def _claimed_bytes(scope: Scope) -> int:
         if name == b"content-length" and value.isdigit() and len(value) <= DIGITS_MAX:
             return int(value)
     return 0
-
-
-def _log_request(members: dict[str, Any]) -> None:
-    if _REQUESTS.isEnabledFor(logging.INFO):
-        # Made by hand: `info` would search the stack for its caller, on every request.
-        record = logging.LogRecord(
-            REQUESTS, logging.INFO, __file__, 0, "request", (members,), exc_info=None
-        )
-        _REQUESTS.handle(record)
 
 
 def asked_id(scope: Scope) -> str | None:

@@ -5,8 +5,9 @@ Ticks and requests lie by day, candles apart by interval: short ones by month, l
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 from backend.app.candle_interval import CandleInterval
@@ -25,6 +26,7 @@ _NAME: Final = re.compile(
     r"(ticks|candles_fine|candles_coarse|api_request_log)_(\d{4})(?:_(\d\d))?(?:_(\d\d))?"
 )
 _BY_DAY: Final = frozenset({PartitionedTable.TICKS, PartitionedTable.REQUESTS})
+_DAYS_REMEMBERED: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,13 @@ def candles_table(interval: CandleInterval) -> PartitionedTable:
 
 def partition_of(table: PartitionedTable, at: datetime) -> Partition:
     """Return the partition that holds a moment."""
-    day = at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return _partition(table, at.astimezone(UTC).date())
+
+
+# Asked for every request and every trade, and all of a day have one.
+@lru_cache(maxsize=_DAYS_REMEMBERED)
+def _partition(table: PartitionedTable, of_day: date) -> Partition:
+    day = datetime.combine(of_day, time(), UTC)
     if table in _BY_DAY:
         return Partition(table, day, day + timedelta(days=1))
     if table is PartitionedTable.FINE_CANDLES:

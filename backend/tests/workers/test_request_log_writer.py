@@ -135,7 +135,7 @@ async def test_an_overrun_is_counted_and_told(database: Database, clock: HandClo
         await writer.tick()
 
     assert await stored(database) == WAITING_MAX
-    assert '"entries": 3' in log.getvalue()
+    assert '"entries":3' in log.getvalue()
     await writer.close()
 
 
