@@ -6,6 +6,7 @@ found there a moment later.
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -80,6 +81,9 @@ class LiveHub:
         self._snapshots_of_kinds: dict[str, Callable[[str], SnapshotSource]] = {}
         self._lines: dict[str, ChannelLine] = {}
         self._reads = asyncio.Semaphore(READS_AT_ONCE_MAX)
+        self._looks: defaultdict[str, asyncio.Semaphore] = defaultdict(
+            lambda: asyncio.Semaphore(READS_AT_ONCE_MAX)
+        )
         self._catching_up: asyncio.Task[None] | None = None
 
     @property
@@ -207,8 +211,10 @@ class LiveHub:
             return Joined(line.seq)
         async with self._reads:
             joined = await self._read(line.channel, after)
-            # The head was read first, so the state is at least as new as the number it goes by.
-            if source is not None and (after is None or joined.reset is not None):
+        if source is not None and (after is None or joined.reset is not None):
+            # An engine that is away lets nobody wait but those who ask for the same kind. The head
+            # was read first, so the state is at least as new as the number it goes by.
+            async with self._looks[line.channel.partition(":")[0]]:
                 joined = Joined(joined.seq, (), joined.reset, await source.snapshot())
         line.open(joined.seq)
         # We may be behind what was just read.

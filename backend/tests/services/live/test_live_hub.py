@@ -10,7 +10,7 @@ from backend.app.container import Container
 from backend.app.errors import EngineElsewhere
 from backend.app.repositories.channel_repository import ChannelRepository
 from backend.app.services.live.frames import CloseCode, message_frame, public_name
-from backend.app.services.live.live_hub import CAUGHT_UP_ROWS_MAX, LiveHub
+from backend.app.services.live.live_hub import CAUGHT_UP_ROWS_MAX, READS_AT_ONCE_MAX, LiveHub
 from backend.tests.support.live_house import until
 
 
@@ -169,6 +169,27 @@ async def test_who_cannot_be_shown_the_state_does_not_listen(services: Container
         await hub.subscribe(Ear(), "book:away", None)
 
     assert hub.channels == []
+
+
+async def test_a_state_that_takes_long_keeps_nobody_from_the_others(services: Container) -> None:
+    class Slow(Stock):
+        async def snapshot(self) -> dict[str, Any]:
+            await may_go.wait()
+            return await super().snapshot()
+
+    may_go = asyncio.Event()
+    hub = LiveHub(services.database)
+    hub.offer_snapshots("book", Slow)
+    hub.offer_snapshot(PRICES, Stock("all"))
+
+    async with asyncio.timeout(30), asyncio.TaskGroup() as asking:
+        for number in range(2 * READS_AT_ONCE_MAX):
+            asking.create_task(hub.subscribe(Ear(), f"book:{number}", None))
+        prices = await hub.subscribe(Ear(), PRICES, None)
+        trades = await hub.subscribe(Ear(), "trades:BTC/USDT", None)
+        may_go.set()
+
+    assert (prices.snapshot, trades.snapshot) == ({"of": "all"}, None)
 
 
 @pytest.mark.parametrize(
