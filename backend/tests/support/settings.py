@@ -3,7 +3,7 @@
 import secrets
 from dataclasses import replace
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from pydantic import SecretStr
 
@@ -21,6 +21,13 @@ from backend.app.config import (
 )
 from backend.app.services.crypto_service import CryptoService
 
+_BY_ITSELF: Final[dict[str, Any]] = {
+    # A test that wants the watch ticks one itself; elsewhere it would stir what is counted.
+    "credential_check_interval_hours": 0,
+    # Where nobody listens. On the usual port somebody may: the README's house, at the same time.
+    "sandbox_url": "http://127.0.0.1:1",
+}
+
 
 def settings_for_tests(**exchange: Any) -> Settings:
     """Return settings with fresh secrets; `exchange` changes the exchange group."""
@@ -31,8 +38,7 @@ def settings_for_tests(**exchange: Any) -> Settings:
         auth=AuthSettings(jwt_secret=SecretStr(secrets.token_urlsafe(48)), secure_cookies=False),
         exchange=ExchangeSettings(
             sandbox_seed=SecretStr(secrets.token_urlsafe(32)),
-            # A test that wants the watch ticks one itself; elsewhere it would stir what is counted.
-            **{"credential_check_interval_hours": 0, **exchange},
+            **{**_BY_ITSELF, **exchange},
         ),
         market=MarketSettings(internal_api_key=SecretStr(secrets.token_urlsafe(48))),
     )
