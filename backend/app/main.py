@@ -126,6 +126,7 @@ _HOT: dict[AppRole, tuple[Endpoint, ...]] = {
         credential_routes.list_credentials,
         price_routes.list_prices,
         order_routes.place_order,
+        order_routes.place_orders,
     ),
     AppRole.PRICES: (price_routes.list_prices,),
     AppRole.SETTLEMENT: (),

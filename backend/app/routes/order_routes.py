@@ -71,8 +71,8 @@ async def place_order(asked: OrderCreate, user: Trader, services: ServicesDep) -
     The same order under the same `client_order_id` is placed once, however often it is sent; the
     answer shows it as it stands by then. Another order under that id is refused.
     """
-    placed = await services.orders.place(user.user_id, asked)
-    return Response(placed.model_dump_json(), HTTPStatus.CREATED, media_type="application/json")
+    placed = await services.orders.place_json(user.user_id, asked)
+    return Response(placed, HTTPStatus.CREATED, media_type="application/json")
 
 
 @router.post(
@@ -86,8 +86,8 @@ async def place_orders(asked: OrderBatch, user: Trader, services: ServicesDep) -
     The items of the answer are in the order of the request: `order`, or `problem` with what the
     order alone would have been refused with. A body that is malformed anywhere places nothing.
     """
-    ends = await services.orders.place_all(user.user_id, asked)
-    return Response(ends.model_dump_json(), media_type="application/json")
+    ends = await services.orders.place_all_json(user.user_id, asked)
+    return Response(ends, media_type="application/json")
 
 
 @router.get("/orders", responses=refusals(Unauthenticated, SymbolUnknown))

@@ -5,6 +5,9 @@ same order under the same id is placed once, and answered as it stands by then.
 """
 
 from collections.abc import Sequence
+from typing import Any
+
+from pydantic_core import to_json
 
 from backend.app.database import Database
 from backend.app.errors import OrderNotFound, OrderRefused, StrongroomError
@@ -12,17 +15,13 @@ from backend.app.models.venue import Order
 from backend.app.problems import members_of
 from backend.app.repositories.venue_repository import VenueRepository
 from backend.app.schemas.order_schemas import (
-    BatchAnswer,
     FillPage,
     OrderBatch,
     OrderCreate,
-    OrderNotPlaced,
     OrderPage,
-    OrderPlaced,
     OrderQuery,
     OrdersCancelled,
     OrderShown,
-    RefusedOrder,
     WantedStatus,
 )
 from backend.app.services.venue import order_shown
@@ -43,8 +42,8 @@ class OrderService:
         self._markets = markets
         self._desk = desk
 
-    async def place(self, account_id: int, asked: OrderCreate) -> OrderShown:
-        """Place an order and return it when it is committed.
+    async def place_json(self, account_id: int, asked: OrderCreate) -> bytes:
+        """Place an order and return it, as the JSON of an `OrderShown`, when it is committed.
 
         Raises:
             OrderRefused: it breaks the rule that the facts name.
@@ -59,10 +58,12 @@ class OrderService:
         if isinstance(answer, StrongroomError):
             raise answer
         [shown] = await self._shown(account_id, markets, [answer])
-        return shown
+        return to_json(shown)
 
-    async def place_all(self, account_id: int, asked: OrderBatch) -> BatchAnswer:
+    async def place_all_json(self, account_id: int, asked: OrderBatch) -> bytes:
         """Place several orders, one after the other, each on its own; say what became of each.
+
+        It is said as the JSON of a `BatchAnswer`.
 
         Raises:
             EngineElsewhere, VenueBusy: nothing was placed.
@@ -75,14 +76,13 @@ class OrderService:
         ends = [next(answers) if isinstance(each, NewOrder) else each for each in checked]
         placed = [each for each in ends if not isinstance(each, StrongroomError)]
         shown = iter(await self._shown(account_id, markets, placed))
-        return BatchAnswer(
-            items=[
-                _not_placed(each)
-                if isinstance(each, StrongroomError)
-                else OrderPlaced(order=next(shown))
-                for each in ends
-            ]
-        )
+        items = [
+            {"problem": members_of(each)}
+            if isinstance(each, StrongroomError)
+            else {"order": next(shown)}
+            for each in ends
+        ]
+        return to_json({"items": items})
 
     async def cancel(self, account_id: int, order_id: int) -> OrderShown:
         """Take an open order back and return it as it ended.
@@ -232,7 +232,7 @@ class OrderService:
 
     async def _shown(
         self, account_id: int, markets: Markets, answers: Sequence[Answer]
-    ) -> list[OrderShown]:
+    ) -> list[OrderShown | dict[str, Any]]:
         """Return orders that were placed now, or before under the same id: then as they stand."""
         known = [each for each in answers if isinstance(each, Known)]
         named = [each.id for each in known if each.order.client_order_id is not None]
@@ -262,10 +262,6 @@ def _checked(account_id: int, markets: Markets, asked: OrderCreate) -> NewOrder 
         return _new_order(account_id, markets, asked)
     except OrderRefused as refused:
         return refused
-
-
-def _not_placed(refusal: StrongroomError) -> OrderNotPlaced:
-    return OrderNotPlaced(problem=RefusedOrder.model_validate(members_of(refusal)))
 
 
 def _stored(markets: Markets, row: Order) -> OrderShown:

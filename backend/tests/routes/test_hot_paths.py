@@ -68,6 +68,12 @@ BODIES = [
     json.dumps([ORDER]).encode(),
     *(b'{"symbol": NaN}', b"{", b"", b"null", b"\xff", b"[" * 20_000, b'"' + b"x" * 70_000 + b'"'),
 ]
+BATCHES = [
+    json.dumps({"orders": [ORDER, {**ORDER, "symbol": "NO/NE", "client_order_id": "none"}]}),
+    json.dumps({"orders": [{**ORDER, "price": 60000}]}),
+    json.dumps({"orders": []}),
+]
+POSTED = [(ORDERS, body) for body in BODIES] + [(f"{ORDERS}/batch", b.encode()) for b in BATCHES]
 KINDS = ("application/json", "application/json; charset=utf-8", "text/plain", "")
 
 
@@ -81,10 +87,10 @@ async def test_what_is_posted_is_answered_as_by_the_route_itself(
         told = alice.who.headers["Authorization"] if authorization == "right" else authorization
         headers = {"X-Request-ID": "the-same-name"} | ({"Authorization": told} if told else {})
 
-        for body, kind in itertools.product(BODIES, KINDS):
+        for (path, body), kind in itertools.product(POSTED, KINDS):
             sent = headers | ({"Content-Type": kind} if kind else {})
             hot, plain = [
-                await house.post(ORDERS, content=body, headers=sent) for house in (client, detour)
+                await house.post(path, content=body, headers=sent) for house in (client, detour)
             ]
             if (hot.status_code, hot.content, counted(hot)) != (
                 plain.status_code,
