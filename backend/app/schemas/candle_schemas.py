@@ -5,7 +5,6 @@ from typing import Annotated, Final, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from backend.app.candle_interval import CandleInterval
-from backend.app.schemas.fields import Moment
 
 PAGE_CANDLES_MAX: Final = 1_500
 """A day of minutes, and a little more."""
@@ -30,14 +29,16 @@ class CandleQuery(BaseModel):
     interval: CandleInterval
     limit: Annotated[int, Field(ge=1, le=PAGE_CANDLES_MAX)] = PAGE_CANDLES_DEFAULT
     since: Annotated[
-        Moment | None,
+        AwareDatetime | None,
         Field(alias="from", description="Opens then or later. ISO 8601 with its zone"),
     ] = None
     until: Annotated[
-        Moment | None,
+        AwareDatetime | None,
         Field(alias="to", description="Opens before then. ISO 8601 with its zone"),
     ] = None
-    cursor: Annotated[Moment | None, Field(description="`next_cursor` of the last page")] = None
+    cursor: Annotated[AwareDatetime | None, Field(description="`next_cursor` of the last page")] = (
+        None
+    )
     exchange: Annotated[
         str | None,
         Field(

@@ -465,16 +465,14 @@ async def test_a_query_that_cannot_be_is_refused_by_name(
     assert fields(answer) == {query.partition("=")[0]}
 
 
-@pytest.mark.parametrize(
-    "asked", ["admin/requests?", "admin/audit?", "candles?symbol=A/B&interval=1m&"]
-)
+@pytest.mark.parametrize("asked", ["requests", "audit"])
 @pytest.mark.parametrize(
     "query", ["from=0001-01-01T00:00:00%2B14:00", "to=9999-12-31T23:59:59-14:00"]
 )
 async def test_a_time_that_the_calendar_does_not_hold_in_utc_is_refused_by_name(
     client: AsyncClient, root: Person, asked: str, query: str
 ) -> None:
-    answer = await client.get(f"/api/v1/{asked}{query}", headers=root.headers)
+    answer = await client.get(f"/api/v1/admin/{asked}?{query}", headers=root.headers)
 
     assert is_refusal(answer), answer.text
     assert fields(answer) == {query.partition("=")[0]}
