@@ -343,7 +343,8 @@ class Container:
             has_engines=is_every_role or self.settings.venue.venue_engine_in_api,
         )
         self.engines = self.venue.engines
-        self.cards = CardService(self.database, self.venue.desk(CARD_SHARD))
+        cards = SpotMarkets(self.database, self.clock, CARD_SHARD)
+        self.cards = CardService(self.database, cards, self.venue.desk(CARD_SHARD))
         spot, markets = self.venue.desk(SPOT_SHARD), SpotMarkets(self.database, self.clock)
         self._markets = markets
         environment = self.settings.exchange.exchange_mode

@@ -6,7 +6,7 @@ from typing import Final
 
 from backend.app.database import Database
 from backend.app.errors import CardUnknown, OrderNotFound, OrderRefused, StrongroomError
-from backend.app.models.venue import Instrument, Order
+from backend.app.models.venue import Order
 from backend.app.repositories.venue_repository import VenueRepository
 from backend.app.schemas.card_schemas import (
     CardBook,
@@ -20,7 +20,9 @@ from backend.app.schemas.card_schemas import (
 )
 from backend.app.services.venue.desk import Answer, Known, VenueDesk
 from backend.app.services.venue.remote import given_name
+from backend.app.services.venue.spot_markets import SpotMarkets
 from backend.app.venue.commands import CancelOrder, NewOrder
+from backend.app.venue.instruments import Instrument
 from backend.app.venue.orders import Side
 
 CARD_SHARD: Final = 0
@@ -33,11 +35,10 @@ _CARDS_AN_ORDER: Final = 1
 class CardService:
     """What a trader may do and see. Traders are accounts: users, or whom a trusted proxy names."""
 
-    def __init__(self, database: Database, desk: VenueDesk) -> None:
+    def __init__(self, database: Database, markets: SpotMarkets, desk: VenueDesk) -> None:
         self._database = database
+        self._markets = markets
         self._desk = desk
-        # They are part of the installed form of the database: read once.
-        self._cards: Mapping[int, Instrument] = {}
 
     async def list_cards(self) -> list[CardShown]:
         """Return the cards."""
@@ -56,12 +57,15 @@ class CardService:
 
         Raises:
             CardUnknown: there is no such card.
-            OrderRefused: the price is none of this card's.
+            OrderRefused: the price is none of this card's, or no orders are taken now.
             ClientOrderIdTaken: another order has this id.
             EngineElsewhere, VenueBusy: nothing was placed.
             OrderOutcomeUnknown: it may have been placed, or not.
         """
         card = await self._card(asked.card_id)
+        if not card.is_active:
+            halted = {"rule": "market_halted"}
+            raise OrderRefused("This card takes no orders now.", facts=halted)
         order = NewOrder(
             account_id,
             card.id,
@@ -144,11 +148,7 @@ class CardService:
         return CardBook(card_id=card_id, bids=_levels(card, bids), asks=_levels(card, asks))
 
     async def _all(self) -> Mapping[int, Instrument]:
-        if not self._cards:
-            async with self._database.snapshot() as session:
-                found = await VenueRepository(session).instruments(CARD_SHARD)
-            self._cards = {each.id: each for each in found}
-        return self._cards
+        return (await self._markets.all()).by_id
 
     async def _card(self, card_id: int) -> Instrument:
         card = (await self._all()).get(card_id)

@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 from httpx2 import AsyncClient
+from sqlalchemy import text
 
 from backend.app.container import Container
 from backend.app.services.card_service import CARD_SHARD
+from backend.tests.conftest import HandClock
 from backend.tests.support.people import Person, person
 from backend.tests.support.venue import led, running
 
@@ -171,6 +173,24 @@ async def test_a_refused_price_names_the_rule_it_breaks(
     client: AsyncClient, alice: Person, price: str, rule: str
 ) -> None:
     assert (await place(client, alice, price=price))["rule"] == rule
+
+
+@pytest.mark.usefixtures("market")
+async def test_a_card_at_rest_takes_no_orders_and_lets_them_go(
+    client: AsyncClient, services: Container, clock: HandClock, alice: Person
+) -> None:
+    placed = await place(client, alice)
+    async with services.database.transaction() as session:
+        await session.execute(text("UPDATE instruments SET is_active = false WHERE id = 1"))
+    clock.advance(seconds=5)
+
+    refused = await place(client, alice)
+    other = await place(client, alice, card_id=2)
+    cancelled = await client.delete(f"{ORDERS}/{placed['id']}", headers=alice.headers)
+
+    assert (refused["http"], refused["rule"]) == (422, "market_halted")
+    assert other["http"] == 201
+    assert cancelled.json()["status"] == "cancelled"
 
 
 async def test_where_no_engine_leads_nothing_is_placed(client: AsyncClient, alice: Person) -> None:

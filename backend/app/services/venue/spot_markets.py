@@ -1,4 +1,4 @@
-"""The spot markets, by their ids and by the names that people type."""
+"""The markets of a shard, the spot markets first of all, by their ids and by people's names."""
 
 import asyncio
 from collections.abc import Iterable, Mapping
@@ -51,11 +51,12 @@ class Markets:
 
 
 class SpotMarkets:
-    """Reads the markets, and remembers them for a moment."""
+    """Reads the markets of a shard, and remembers them for a moment."""
 
-    def __init__(self, database: Database, now: Clock) -> None:
+    def __init__(self, database: Database, now: Clock, shard: int = SPOT_SHARD) -> None:
         self._database = database
         self._now = now
+        self._shard = shard
         self._read: tuple[datetime, Markets] | None = None
         self._reading = asyncio.Lock()
 
@@ -97,7 +98,7 @@ class SpotMarkets:
     async def _read_anew(self) -> Markets:
         now = self._now()
         async with self._database.snapshot() as session:
-            rows = await VenueRepository(session).instruments(SPOT_SHARD)
+            rows = await VenueRepository(session).instruments(self._shard)
         found = Markets(map(_instrument, rows))
         self._read = now, found
         return found
