@@ -88,7 +88,7 @@ def _seeding_told(seeded: Seeded) -> str:
         if symbols
     ]
     if seeded.added:
-        said.append("Engines and APIs that are running know what was added when they start again.")
+        said.append("What is running trades what was added when it starts again.")
     return "\n".join([*said, *seeded.refused])
 
 

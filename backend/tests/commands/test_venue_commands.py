@@ -122,7 +122,7 @@ async def test_seeding_says_what_it_added_and_what_is_not_as_it_belongs(
     assert added.stdout.splitlines() == [
         f"added: CHARMANDER, BULBASAUR, SQUIRTLE, {pairs}",
         "there already: PIKACHU",
-        "Engines and APIs that are running know what was added when they start again.",
+        "What is running trades what was added when it starts again.",
     ]
     assert (left.returncode, left.stderr) == (1, "")
     assert left.stdout.splitlines() == [
