@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 WORKERS ?= auto
+# The tests wait for servers as long as they compute.
+TEST_WORKERS ?= $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))')
 LOAD_VENV := .venv-load
 USERS ?= 500
 SECONDS ?= 120
@@ -35,7 +37,7 @@ rehearse: $(VENV)/.runs ## Bind and verify a key on each of the eight exchanges 
 	@$(BIN)/strongroom rehearse
 
 test: $(VENV)/.tests ## Run the tests, with a PostgreSQL and a Valkey of their own
-	@$(BIN)/pytest -n $(WORKERS) $(ARGS)
+	@$(BIN)/pytest -n $(TEST_WORKERS) $(ARGS)
 
 check: $(VENV)/.tests ## Hold the house rules: format, lint, types, import contracts
 	@$(BIN)/ruff format --check --quiet .

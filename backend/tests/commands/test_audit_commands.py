@@ -122,6 +122,7 @@ async def test_events_are_written_to_standard_output(
     assert audit("export", "--act", "two words", home=tmp_path, **served).returncode == 2
 
 
+@pytest.mark.slow
 async def test_the_trail_is_proved_while_up_runs_and_after_it_stopped(tmp_path: Path) -> None:
     with up(tmp_path):
         running = audit("verify", "--deep", home=tmp_path)
