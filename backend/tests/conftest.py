@@ -17,9 +17,9 @@ from backend.app.database import Database
 from backend.app.main import AppRole, create_app
 from backend.app.services.exchange_service import ExchangeConnector
 from backend.tests.support import commands, postgres
-from backend.tests.support.databases import copy_of, make_template
+from backend.tests.support.databases import copy_of, make_copy, make_template, with_database
 from backend.tests.support.sandbox import RunningSandbox, running_sandbox
-from backend.tests.support.settings import settings_for_tests
+from backend.tests.support.settings import usual_settings
 from backend.tests.support.statements import share_statements
 from backend.tests.support.valkey import Valkey
 
@@ -78,9 +78,35 @@ def template_database(cluster_url: str) -> str:
     return asyncio.run(make_template(cluster_url))
 
 
+@pytest.fixture(scope="session")
+def started_database(cluster_url: str, template_database: str) -> str:
+    """A database like the template's, in which a house with the usual settings has started."""
+    return asyncio.run(_started(cluster_url, template_database))
+
+
+async def _started(cluster_url: str, template: str) -> str:
+    name = await make_copy(cluster_url, template)
+    house = Container(usual_settings(), with_database(cluster_url, name))
+    await house.open()
+    await house.stop()
+    return name
+
+
 @pytest.fixture
-async def database_url(cluster_url: str, template_database: str) -> AsyncIterator[str]:
-    async with copy_of(cluster_url, template_database) as url:
+def copied_database(request: pytest.FixtureRequest) -> str:
+    """Return what the test's database is a copy of."""
+    # The first start of a house costs as much as most tests of one.
+    has_usual_house = (
+        "services" in request.fixturenames
+        and request.getfixturevalue("settings") is usual_settings()
+    )
+    name = "started_database" if has_usual_house else "template_database"
+    return str(request.getfixturevalue(name))
+
+
+@pytest.fixture
+async def database_url(cluster_url: str, copied_database: str) -> AsyncIterator[str]:
+    async with copy_of(cluster_url, copied_database) as url:
         yield url
 
 
@@ -93,7 +119,7 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 @pytest.fixture
 def settings() -> Settings:
-    return settings_for_tests()
+    return usual_settings()
 
 
 @pytest.fixture

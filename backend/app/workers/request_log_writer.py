@@ -59,20 +59,24 @@ class RequestLogWriter:
             _LOG.warning("request_log_overrun", entries=self._let_go)
             self._let_go = 0
         async with self._writing:
-            for _ in range(WAITING_MAX // BATCH_MAX):
-                if self._waiting:
-                    await self._write_batch()
+            await self._write()
             if self._now() >= self._drop_at:
                 await self._drop_what_is_too_old()
 
     async def close(self) -> None:
         """Write what still waits, if the database takes it, and let go of the connection."""
         try:
-            await self.tick()
+            async with self._writing:
+                await self._write()
         except DatabaseUnavailable:
             _LOG.warning("request_log_lost", entries=len(self._waiting))
         if self._connection is not None:
             self._connection.terminate()
+
+    async def _write(self) -> None:
+        for _ in range(WAITING_MAX // BATCH_MAX):
+            if self._waiting:
+                await self._write_batch()
 
     async def _write_batch(self) -> None:
         batch = [self._waiting[index] for index in range(min(BATCH_MAX, len(self._waiting)))]

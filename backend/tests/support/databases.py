@@ -46,6 +46,14 @@ async def make_template(url: str) -> str:
     return name
 
 
+async def make_copy(url: str, template: str) -> str:
+    """Create a copy that stays as long as the server, and return its name."""
+    name = f"template_{uuid4().hex}"
+    async with server_connection(url) as connection:
+        await connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    return name
+
+
 @asynccontextmanager
 async def copy_of(url: str, template: str) -> AsyncIterator[str]:
     """Yield the address of a fresh copy, dropped afterwards."""

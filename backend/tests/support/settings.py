@@ -45,6 +45,12 @@ def settings_for_tests(**exchange: Any) -> Settings:
 
 
 @cache
+def usual_settings() -> Settings:
+    """Return settings like these, always the same ones."""
+    return settings_for_tests()
+
+
+@cache
 def _usual() -> Settings:
     """Return what all tests have in common. Each group costs most of a millisecond."""
     return Settings(

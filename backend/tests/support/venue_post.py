@@ -78,6 +78,7 @@ class StandInEngine:
         self.is_leading = False
         self.may_go = asyncio.Event()
         self.may_go.set()
+        self.is_asked = asyncio.Event()
         self.defect: Exception | None = None
 
     async def carry_out(self, commands: Sequence[Command]) -> list[Answer]:
@@ -86,6 +87,7 @@ class StandInEngine:
             raise EngineElsewhere(retry_after_seconds=1)
         if self.defect is not None:
             raise self.defect
+        self.is_asked.set()
         await self.may_go.wait()
         return [self.books.carry_out(each) for each in commands]
 

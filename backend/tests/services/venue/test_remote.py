@@ -289,7 +289,8 @@ async def test_a_redis_killed_in_the_middle_and_back_loses_nothing(
 ) -> None:
     venue.leader.may_go.clear()
     asking = asyncio.create_task(venue.asking.remote.carry_out([ORDER, CancelAllOrders(1, 5)]))
-    await until(lambda: bool(venue.asking_post.seen))
+    # Arrived, not only on its way: nobody would ask again of a post that is dead.
+    await until(venue.leader.is_asked.is_set)
     valkey.kill()
     venue.leader.may_go.set()
     await until(lambda: len(venue.books.asked) == 2)
