@@ -56,7 +56,7 @@ load: $(VENV)/.tests $(LOAD_VENV)/.ready ## Let 500 users draw on the house for 
 	@$(BIN)/python -m bench._load $(LOAD_VENV)/bin/locust $(USERS) $(SECONDS)
 
 faults: $(VENV)/.tests ## Run the long stories: whole houses as processes, killed again and again
-	@$(BIN)/pytest -n $(WORKERS) -m slow backend/tests/flows backend/tests/faults backend/tests/commands backend/tests/properties
+	@$(BIN)/pytest -n $(WORKERS) -m slow $(foreach apart,fuzz conformance pooler,--ignore backend/tests/$(apart))
 
 laws: $(VENV)/.tests ## Try every property on many more examples than the tests do
 	@$(BIN)/pytest -n $(WORKERS) -m 'hypothesis and not slow' --hypothesis-profile thorough

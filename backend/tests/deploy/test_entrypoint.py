@@ -12,6 +12,8 @@ import pytest
 from backend.tests.support.databases import server_connection, with_database
 from backend.tests.support.deployment import ROOT
 
+pytestmark = pytest.mark.slow
+
 
 class Entrypoint(Protocol):
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]: ...

@@ -20,6 +20,8 @@ from backend.tests.support.embedded import (
     supervisor,
 )
 
+pytestmark = pytest.mark.slow
+
 _ROOT = 0
 _UNNAMED = 3_999_999_999
 _PYTHONS = (sys.executable, "/usr/local/bin/python3", "/usr/bin/python3")

@@ -3,10 +3,13 @@
 from pathlib import Path
 
 import asyncpg
+import pytest
 
 from backend.app.embedded import EmbeddedPostgres
 from backend.app.embedded.attachment import attached_url
 from backend.tests.support.databases import driver_url
+
+pytestmark = pytest.mark.slow
 
 
 async def test_a_running_server_is_found_by_its_directory(tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ from backend.app.embedded.binaries import find_binaries
 from backend.app.embedded.errors import BinariesMissing
 from backend.tests.support.embedded import ask, said, supervisor
 
+pytestmark = pytest.mark.slow
+
 
 def _wheel_in(directory: Path) -> Path:
     """Install a copy of the wheel, found by whoever looks in `directory` first."""

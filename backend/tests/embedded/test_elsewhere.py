@@ -13,6 +13,8 @@ from backend.app.embedded.errors import SocketPathUnusable
 from backend.app.embedded.home import Home
 from backend.tests.support.embedded import ask, said, supervisor
 
+pytestmark = pytest.mark.slow
+
 _OURSELVES = Account(os.geteuid(), os.getegid(), dropped=False)
 
 

@@ -26,6 +26,8 @@ from backend.tests.support.embedded import (
     wait_until,
 )
 
+pytestmark = pytest.mark.slow
+
 
 @contextlib.contextmanager
 def _stranger(home: Path) -> Iterator["subprocess.Popen[bytes]"]:

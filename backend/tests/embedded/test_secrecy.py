@@ -14,6 +14,8 @@ from backend.app.embedded.home import Home
 from backend.app.embedded.leftovers import is_ours
 from backend.tests.support.embedded import account_of, ask, wait_until
 
+pytestmark = pytest.mark.slow
+
 _GROUP_AND_OTHERS = 0o077
 
 

@@ -33,6 +33,8 @@ from backend.tests.support.embedded import (
     wait_until,
 )
 
+pytestmark = pytest.mark.slow
+
 
 async def _write_until_it_breaks(url: str, acknowledged: list[int]) -> None:
     connection = await connect(url)

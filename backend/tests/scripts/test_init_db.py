@@ -15,6 +15,8 @@ from backend.app.errors import ConfigurationError
 from backend.tests.support.databases import server_connection, with_database
 from backend.tests.support.deployment import ROOT
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = ROOT / "scripts" / "init_db.py"
 
 
