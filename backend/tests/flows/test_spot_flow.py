@@ -78,8 +78,9 @@ async def test_two_people_trade_and_both_hear_of_it(settings: Settings, database
             async with await house.client(alice.who) as hers, await house.client(bob.who) as his:
                 waiting = await begun(hers, "orders")
                 nothing = await begun(his, "orders")
-                book = await begun(his, "book:btcusdt")
                 await his.subscribe("trades:BTCUSDT")
+                # The last: from here on it may tell of what was placed before, at any moment.
+                book = await begun(his, "book:btcusdt")
                 taken = await bob.place(price="60000", quantity="0.1")
                 sold = await heard(hers, "orders", id=rests["id"], status="partially_filled")
                 told = await latest(his, "orders", "trades:BTC/USDT", book_asks="0.10000")
