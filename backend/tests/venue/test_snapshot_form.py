@@ -21,7 +21,7 @@ from backend.tests.support.instruments import CARDS
 from backend.tests.support.venue_stories import INSTRUMENTS, stories, told
 
 _OPEN_ORDERS = 50_000
-_RESTORE_SECONDS_MAX = 5.0
+_RESTORE_SECONDS_MAX = 1.25
 """It takes a quarter of one where nobody else is at work."""
 
 
