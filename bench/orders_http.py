@@ -34,7 +34,7 @@ from backend.app.schemas.order_schemas import OrderCreate
 from backend.app.services.venue.desk import Known
 from backend.app.services.venue.engine import VenueEngine
 from backend.app.services.venue.order_rules import new_order
-from backend.app.services.venue.spot_markets import SPOT_SHARD, SpotMarkets
+from backend.app.services.venue.spot_markets import SPOT_SHARD, ShardMarkets
 from backend.app.venue.commands import MoveFunds, NewOrder
 from backend.app.venue.instruments import ATOMS_PER_UNIT
 from bench._support import (
@@ -152,7 +152,7 @@ async def _engine(url: str) -> AsyncIterator[_Engine]:
     engine = VenueEngine(VenueLedger(database, SPOT_SHARD), utc_now)
     leading = asyncio.create_task(engine.tick())
     await engine.led()
-    market = (await SpotMarkets(database, utc_now).all()).find("BTC/USDT")
+    market = (await ShardMarkets(database, utc_now).all()).find("BTC/USDT")
     assert market is not None
     offered, taken = (
         new_order(1, market, OrderCreate.model_validate(each)) for each in (_OFFERED, _TAKEN)

@@ -62,7 +62,7 @@ from backend.app.services.settlement.settlement_client import SettlementClient
 from backend.app.services.token_service import TokenService
 from backend.app.services.user_service import UserService
 from backend.app.services.venue.live_state import BookNow, OpenOrdersNow
-from backend.app.services.venue.spot_markets import SPOT_SHARD, SpotMarkets
+from backend.app.services.venue.spot_markets import SPOT_SHARD, ShardMarkets
 from backend.app.services.venue.venue_feed import VenueFeed
 from backend.app.services.venue_market_service import VenueMarketService
 from backend.app.services.wallet_service import WalletService
@@ -343,9 +343,9 @@ class Container:
             has_engines=is_every_role or self.settings.venue.venue_engine_in_api,
         )
         self.engines = self.venue.engines
-        cards = SpotMarkets(self.database, self.clock, CARD_SHARD)
+        cards = ShardMarkets(self.database, self.clock, CARD_SHARD)
         self.cards = CardService(self.database, cards, self.venue.desk(CARD_SHARD))
-        spot, markets = self.venue.desk(SPOT_SHARD), SpotMarkets(self.database, self.clock)
+        spot, markets = self.venue.desk(SPOT_SHARD), ShardMarkets(self.database, self.clock)
         self._markets = markets
         environment = self.settings.exchange.exchange_mode
         self.spot_markets = VenueMarketService(self.database, markets, spot)

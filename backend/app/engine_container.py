@@ -11,7 +11,7 @@ from backend.app.services.market.candle_builder import CandleBuilder
 from backend.app.services.market.candle_retention import Retention
 from backend.app.services.market.time_storage import TimeStorage
 from backend.app.services.request_limit import RequestLimit
-from backend.app.services.venue.spot_markets import SPOT_SHARD, SpotMarkets
+from backend.app.services.venue.spot_markets import SPOT_SHARD, ShardMarkets
 from backend.app.services.venue.venue_feed import VenueFeed
 from backend.app.venue_container import VenueContainer
 from backend.app.workers.request_log_writer import RequestLogWriter
@@ -73,7 +73,7 @@ class EngineContainer:
         storage = TimeStorage(self.database, Retention.of(self.settings.market), self.clock)
         return VenueFeed(
             database=self.database,
-            markets=SpotMarkets(self.database, self.clock),
+            markets=ShardMarkets(self.database, self.clock),
             desk=self.venue.desk(SPOT_SHARD),
             candles=CandleBuilder(self.database, storage, self._live, self.clock),
             announcer=self._live,

@@ -2,11 +2,11 @@
 
 from collections import OrderedDict, deque
 from collections.abc import Iterator, Mapping
-from decimal import Decimal
 from typing import Final, NamedTuple
 
 from backend.app.exchanges.market_values import Deposit, Fill, Market, Order
 from backend.app.sandbox import venue_words
+from backend.app.services.venue.amounts import in_decimal
 from backend.app.venue.batch import Batch, OrderChange, PlacedOrder
 from backend.app.venue.commands import MoveFunds
 from backend.app.venue.instruments import ATOMS_PER_UNIT, Instrument
@@ -104,6 +104,6 @@ class MemoryPast:
 
     def _give(self, number: int, command: MoveFunds, now_ms: int) -> None:
         past = self._accounts[command.account_id]
-        amount = Decimal(command.amount) / ATOMS_PER_UNIT
+        amount = in_decimal(command.amount, ATOMS_PER_UNIT)
         past.deposits.append(Deposit(number, command.asset, amount, now_ms))
         past.assets.add(command.asset)

@@ -30,7 +30,7 @@ from backend.app.exchanges.market_values import (
 from backend.app.models.venue import Fill as FillRow
 from backend.app.models.venue import Trade, VenueTransfer
 from backend.app.repositories.venue_account_repository import PaidOrder
-from backend.app.services.venue.amounts import whole_units
+from backend.app.services.venue.amounts import in_decimal, whole_units
 from backend.app.services.venue.remote import MADE_NAME
 from backend.app.venue import orders as venue_words
 from backend.app.venue.batch import Fill as FreshFill
@@ -157,7 +157,7 @@ def fresh_fill(market: Market, instrument: Instrument, made: FreshFill, now_ms: 
 
 def balance(held: Holding) -> Balance:
     """Return what an account has of an asset."""
-    available, locked = (Decimal(atoms) / ATOMS_PER_UNIT for atoms in held[2:])
+    available, locked = (in_decimal(atoms, ATOMS_PER_UNIT) for atoms in held[2:])
     return Balance(held.asset, available, locked)
 
 

@@ -28,7 +28,7 @@ from backend.app.sandbox.listings import VENUE_FEE
 from backend.app.sandbox.patient_desk import PatientDesk
 from backend.app.services.venue.desk import VenueDesk
 from backend.app.services.venue.open_orders import open_ids
-from backend.app.services.venue.spot_markets import Markets, SpotMarkets
+from backend.app.services.venue.spot_markets import Markets, ShardMarkets
 
 ORDERS_MAX: Final = 1_000
 FILLS_MAX: Final = 1_000
@@ -50,7 +50,7 @@ class VenueWorld(DeskWorld):
         made = houses(seed, VENUE_FEE)
         super().__init__(made, now_ms, accounts, PatientDesk(desk), self._opened)
         self._database = database
-        self._markets = SpotMarkets(database, utc_now)
+        self._markets = ShardMarkets(database, utc_now)
 
     async def public_trades(self, symbol: str, limit: int) -> Sequence[PublicTrade]:
         """Return the last trades, the newest first.

@@ -20,7 +20,7 @@ from backend.app.schemas.card_schemas import (
 )
 from backend.app.services.venue.desk import Answer, Known, VenueDesk
 from backend.app.services.venue.remote import given_name
-from backend.app.services.venue.spot_markets import SpotMarkets
+from backend.app.services.venue.spot_markets import ShardMarkets
 from backend.app.venue.commands import CancelOrder, NewOrder
 from backend.app.venue.instruments import Instrument
 from backend.app.venue.orders import Side
@@ -35,7 +35,7 @@ _CARDS_AN_ORDER: Final = 1
 class CardService:
     """What a trader may do and see. Traders are accounts: users, or whom a trusted proxy names."""
 
-    def __init__(self, database: Database, markets: SpotMarkets, desk: VenueDesk) -> None:
+    def __init__(self, database: Database, markets: ShardMarkets, desk: VenueDesk) -> None:
         self._database = database
         self._markets = markets
         self._desk = desk

@@ -29,7 +29,7 @@ from backend.app.services.venue.desk import Answer, Known, VenueDesk
 from backend.app.services.venue.open_orders import open_orders
 from backend.app.services.venue.order_rules import new_order
 from backend.app.services.venue.places import cursor_of, place_of
-from backend.app.services.venue.spot_markets import SPOT_SHARD, Markets, SpotMarkets
+from backend.app.services.venue.spot_markets import SPOT_SHARD, Markets, ShardMarkets
 from backend.app.venue.batch import Done
 from backend.app.venue.commands import CancelAllOrders, CancelOrder, Command, NewOrder
 
@@ -37,7 +37,7 @@ from backend.app.venue.commands import CancelAllOrders, CancelOrder, Command, Ne
 class OrderService:
     """What an account may do with its orders, and see of them."""
 
-    def __init__(self, database: Database, markets: SpotMarkets, desk: VenueDesk) -> None:
+    def __init__(self, database: Database, markets: ShardMarkets, desk: VenueDesk) -> None:
         self._database = database
         self._markets = markets
         self._desk = desk

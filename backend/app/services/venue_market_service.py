@@ -8,7 +8,7 @@ from backend.app.schemas.venue_market_schemas import BookShown, MarketShown, Tra
 from backend.app.services.venue import market_shown
 from backend.app.services.venue.amounts import in_full, in_short
 from backend.app.services.venue.desk import VenueDesk
-from backend.app.services.venue.spot_markets import SpotMarkets
+from backend.app.services.venue.spot_markets import ShardMarkets
 from backend.app.venue.instruments import ATOMS_PER_UNIT, Instrument
 
 _PPM: Final = 10**6
@@ -17,7 +17,7 @@ _PPM: Final = 10**6
 class VenueMarketService:
     """Shows the spot markets to everybody."""
 
-    def __init__(self, database: Database, markets: SpotMarkets, desk: VenueDesk) -> None:
+    def __init__(self, database: Database, markets: ShardMarkets, desk: VenueDesk) -> None:
         self._database = database
         self._markets = markets
         self._desk = desk

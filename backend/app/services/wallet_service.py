@@ -28,7 +28,7 @@ from backend.app.services.idempotency.keyed import reused
 from backend.app.services.venue.amounts import in_full, in_short, whole_units
 from backend.app.services.venue.desk import VenueDesk
 from backend.app.services.venue.places import cursor_of, place_of
-from backend.app.services.venue.spot_markets import SpotMarkets
+from backend.app.services.venue.spot_markets import ShardMarkets
 from backend.app.venue.batch import Done
 from backend.app.venue.commands import MoveFunds
 from backend.app.venue.instruments import ATOMS_PER_UNIT
@@ -40,7 +40,7 @@ class WalletService:
     """What an account may do with its money, and see of it."""
 
     def __init__(
-        self, database: Database, markets: SpotMarkets, desk: VenueDesk, environment: Environment
+        self, database: Database, markets: ShardMarkets, desk: VenueDesk, environment: Environment
     ) -> None:
         self._database = database
         self._markets = markets

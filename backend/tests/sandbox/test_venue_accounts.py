@@ -17,7 +17,7 @@ from backend.app.sandbox.patient_desk import PatientDesk
 from backend.app.sandbox.venue_world import VenueWorld
 from backend.app.services.venue.desk import Answer, Depth
 from backend.app.services.venue.engine import VenueEngine
-from backend.app.services.venue.spot_markets import SPOT_SHARD, SpotMarkets
+from backend.app.services.venue.spot_markets import SPOT_SHARD, ShardMarkets
 from backend.app.venue.commands import Command
 from backend.tests.support.venue import engine_on, led, running
 
@@ -101,7 +101,7 @@ async def test_a_moment_without_a_leader_is_waited_for() -> None:
 
 
 async def test_the_doors_markets_are_the_venues(database: Database) -> None:
-    markets = await SpotMarkets(database, utc_now).all()
+    markets = await ShardMarkets(database, utc_now).all()
 
     for line in LISTINGS:
         shown, kept = line.market, markets.find(line.market.symbol)

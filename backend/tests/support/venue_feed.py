@@ -7,7 +7,7 @@ from backend.app.services.market.candle_builder import CandleBuilder
 from backend.app.services.market.candle_retention import Retention
 from backend.app.services.market.time_storage import TimeStorage
 from backend.app.services.venue.engine import VenueEngine
-from backend.app.services.venue.spot_markets import SpotMarkets
+from backend.app.services.venue.spot_markets import ShardMarkets
 from backend.app.services.venue.venue_feed import VenueFeed
 from backend.tests.support.settings import settings_for_tests
 
@@ -18,7 +18,7 @@ def feed_on(database: Database, engine: VenueEngine) -> VenueFeed:
     announcer = SilentAnnouncer()
     return VenueFeed(
         database=database,
-        markets=SpotMarkets(database, utc_now),
+        markets=ShardMarkets(database, utc_now),
         desk=engine,
         candles=CandleBuilder(database, storage, announcer, utc_now),
         announcer=announcer,

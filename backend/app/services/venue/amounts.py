@@ -46,6 +46,15 @@ def in_short(units: int, per_unit: int) -> str:
     return written.rstrip("0").rstrip(".") if "." in written else written
 
 
+def in_decimal(units: int, per_unit: int) -> Decimal:
+    """Return units as a number, exact however many digits it has.
+
+    >>> in_decimal(250, 100), in_decimal(-5, 100)
+    (Decimal('2.5'), Decimal('-0.05'))
+    """
+    return Decimal(in_short(units, per_unit))
+
+
 def ratio_in_short(numerator: int, denominator: int, decimals: int) -> str:
     """Return a ratio, at or above zero, rounded half up to so many decimals, as the shortest one.
 

@@ -7,7 +7,7 @@ from backend.app.database import Database
 from backend.app.services.venue import market_shown, order_shown
 from backend.app.services.venue.desk import VenueDesk
 from backend.app.services.venue.open_orders import open_orders
-from backend.app.services.venue.spot_markets import SpotMarkets
+from backend.app.services.venue.spot_markets import ShardMarkets
 from backend.app.services.venue.venue_feed import BOOK_LEVELS_TOLD
 
 OPEN_ORDERS_TOLD_MAX: Final = 200
@@ -16,7 +16,7 @@ OPEN_ORDERS_TOLD_MAX: Final = 200
 class BookNow:
     """The book of a market as it is."""
 
-    def __init__(self, markets: SpotMarkets, desk: VenueDesk, symbol: str) -> None:
+    def __init__(self, markets: ShardMarkets, desk: VenueDesk, symbol: str) -> None:
         self._markets = markets
         self._desk = desk
         self._symbol = symbol
@@ -36,7 +36,7 @@ class OpenOrdersNow:
     """A user's open orders, the newest first."""
 
     def __init__(
-        self, database: Database, markets: SpotMarkets, desk: VenueDesk, user_id: int
+        self, database: Database, markets: ShardMarkets, desk: VenueDesk, user_id: int
     ) -> None:
         self._database = database
         self._markets = markets

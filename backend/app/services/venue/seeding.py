@@ -7,15 +7,14 @@ rest on what an instrument was when they came about.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any
 
 from backend.app.database import Database
 from backend.app.models.venue import Instrument as InstrumentRow
 from backend.app.repositories.instrument_repository import InstrumentRepository
+from backend.app.services.venue.amounts import in_decimal
 from backend.app.services.venue.listed_instruments import LISTED
-from backend.app.venue.instruments import Instrument
-
-_ATOM_DECIMALS: Final = 12
+from backend.app.venue.instruments import ATOMS_PER_UNIT, Instrument
 
 
 @dataclass(frozen=True)
@@ -89,5 +88,5 @@ def _told(value: object) -> str:
 def _columns(shard: int, listed: Instrument) -> dict[str, Any]:
     columns = listed._asdict()
     del columns["is_active"]
-    notional = Decimal(columns.pop("notional_atoms_min")).scaleb(-_ATOM_DECIMALS)
+    notional = in_decimal(columns.pop("notional_atoms_min"), ATOMS_PER_UNIT)
     return {**columns, "shard": shard, "notional_min": notional}

@@ -50,7 +50,7 @@ class Markets:
         return self._names.near(name)
 
 
-class SpotMarkets:
+class ShardMarkets:
     """Reads the markets of a shard, and remembers them for a moment."""
 
     def __init__(self, database: Database, now: Clock, shard: int = SPOT_SHARD) -> None:

@@ -1,7 +1,6 @@
 """What everybody was told of one book: a picture now and then, in the order of time."""
 
 from collections import deque
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from backend.app.channel_message import book_channel
@@ -54,8 +53,5 @@ class ToldBooks:
         return None
 
     def _shown(self, books: Books, levels_max: int) -> bytes:
-        bids, asks = (books.depth(self._market.id, side, levels_max) for side in _SIDES)
+        bids, asks = (books.depth(self._market.id, side, levels_max) for side in Side)
         return in_bytes(market_shown.book(self._market, Depth(bids, asks)).model_dump(mode="json"))
-
-
-_SIDES: Sequence[Side] = (Side.BUY, Side.SELL)

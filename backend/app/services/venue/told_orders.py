@@ -3,24 +3,24 @@
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 from backend.app.channel_message import orders_channel
 from backend.app.models.venue import Order
 from backend.app.repositories.venue_proof import Row
 from backend.app.services.venue import order_shown
+from backend.app.services.venue.amounts import in_decimal
 from backend.app.services.venue.spot_markets import Markets
 from backend.app.services.venue.stands import Stands
 from backend.app.services.venue.told_runs import Body, in_bytes
 from backend.app.venue.batch import Batch
+from backend.app.venue.instruments import ATOMS_PER_UNIT
 
 _COLUMNS: Final = (
     *("id", "account_id", "instrument_id", "side", "price", "quantity", "client_order_id"),
     *("order_type", "time_in_force", "stop_price", "self_trade", "budget"),
     *("executed_quantity", "executed_value", "status", "created_at", "updated_at"),
 )
-_ATOM_DECIMALS: Final = 12
 
 
 class _Telling(NamedTuple):
@@ -101,7 +101,7 @@ class ToldOrders:
     def _said(self, row: Row) -> bytes:
         columns: dict[str, Any] = dict(zip(_COLUMNS, row, strict=True))
         if columns["budget"] is not None:
-            columns["budget"] = Decimal(columns["budget"]).scaleb(-_ATOM_DECIMALS)
+            columns["budget"] = in_decimal(columns["budget"], ATOMS_PER_UNIT)
         order = Order(**columns)
         shown = order_shown.stored(self._markets.by_id[order.instrument_id], order)
         return in_bytes(shown.model_dump(mode="json"))

@@ -11,7 +11,6 @@ for a while. So each message says where it ends, and the journal says what belon
 import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from decimal import Decimal
 from functools import partial
 from typing import Any, Final
 
@@ -20,6 +19,7 @@ from backend.app.models.venue import Fill, Trade
 from backend.app.repositories import venue_proof
 from backend.app.repositories.venue_proof import Entry, Place
 from backend.app.services.venue import market_shown, order_shown
+from backend.app.services.venue.amounts import in_decimal
 from backend.app.services.venue.spot_markets import Markets
 from backend.app.services.venue.stands import Stands
 from backend.app.services.venue.told_books import ToldBooks
@@ -29,10 +29,9 @@ from backend.app.venue.batch import Batch
 from backend.app.venue.batch import Fill as FillMade
 from backend.app.venue.batch import Trade as TradeMade
 from backend.app.venue.books import Books
-from backend.app.venue.instruments import Instrument
+from backend.app.venue.instruments import ATOMS_PER_UNIT, Instrument
 
 _KINDS: Final = (TRADES, BOOK, ORDERS)
-_ATOM_DECIMALS: Final = 12
 
 
 class ToldProof:
@@ -138,7 +137,7 @@ class ToldProof:
 
     def _fill(self, made: FillMade, at: datetime) -> Body:
         row = Fill(
-            **made._asdict() | {"fee": Decimal(made.fee).scaleb(-_ATOM_DECIMALS)},
+            **made._asdict() | {"fee": in_decimal(made.fee, ATOMS_PER_UNIT)},
             traded_at=at,
         )
         shown = order_shown.fill(self._markets.by_id[made.instrument_id], row)

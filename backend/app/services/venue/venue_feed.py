@@ -37,7 +37,7 @@ from backend.app.services.venue.feed_news import (
     own_news,
     trade_messages,
 )
-from backend.app.services.venue.spot_markets import SPOT_SHARD, Markets, SpotMarkets
+from backend.app.services.venue.spot_markets import SPOT_SHARD, Markets, ShardMarkets
 
 ENTRIES_PER_STEP_MAX: Final = 200
 NUMBERS_PER_STEP_MAX: Final = 50_000
@@ -64,7 +64,7 @@ class VenueFeed:
         self,
         *,
         database: Database,
-        markets: SpotMarkets,
+        markets: ShardMarkets,
         desk: VenueDesk,
         candles: Candles,
         announcer: Announcer,

@@ -7,14 +7,14 @@ from sqlalchemy import text
 
 from backend.app.database import Database
 from backend.app.errors import SymbolUnknown
-from backend.app.services.venue.spot_markets import SpotMarkets
+from backend.app.services.venue.spot_markets import ShardMarkets
 from backend.tests.conftest import HandClock
 
 
 async def test_whoever_asks_at_once_waits_for_one_reading(
     database: Database, clock: HandClock
 ) -> None:
-    markets = SpotMarkets(database, clock)
+    markets = ShardMarkets(database, clock)
 
     first = await asyncio.gather(*(markets.all() for _ in range(50)))
     clock.advance(seconds=5)
@@ -27,7 +27,7 @@ async def test_whoever_asks_at_once_waits_for_one_reading(
 async def test_a_change_is_seen_after_a_moment_and_not_before(
     database: Database, clock: HandClock
 ) -> None:
-    markets = SpotMarkets(database, clock)
+    markets = ShardMarkets(database, clock)
     assert (await markets.named("btcusdt")).is_active
     async with database.transaction() as session:
         await session.execute(
@@ -45,7 +45,7 @@ async def test_a_change_is_seen_after_a_moment_and_not_before(
 async def test_cards_are_no_spot_market_and_near_names_are_told(
     database: Database, clock: HandClock
 ) -> None:
-    markets = SpotMarkets(database, clock)
+    markets = ShardMarkets(database, clock)
 
     with pytest.raises(SymbolUnknown):
         await markets.named("PIKACHU")

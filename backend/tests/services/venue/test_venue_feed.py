@@ -14,7 +14,7 @@ from backend.app.repositories.venue_feed_repository import VenueFeedRepository
 from backend.app.services.market.candle_builder import Taken
 from backend.app.services.venue.feed_news import NOTIFIED_AT_ONCE_MAX, TOLD_AT_ONCE_MAX
 from backend.app.services.venue.replay import replay
-from backend.app.services.venue.spot_markets import SPOT_SHARD, SpotMarkets
+from backend.app.services.venue.spot_markets import SPOT_SHARD, ShardMarkets
 from backend.app.services.venue.venue_feed import ENTRIES_PER_STEP_MAX, Candles, VenueFeed
 from backend.app.venue.commands import MoveFunds, NewOrder
 from backend.app.venue.orders import Side
@@ -298,7 +298,7 @@ class DyingCandles:
 def feed_of(services: Container, candles: Candles | None = None) -> VenueFeed:
     return VenueFeed(
         database=services.database,
-        markets=SpotMarkets(services.database, services.clock),
+        markets=ShardMarkets(services.database, services.clock),
         desk=services.engines[SPOT_SHARD],
         candles=candles or services.market.candle_builder,
         announcer=services.live,
