@@ -2,6 +2,7 @@
 
 Prints what clients were answered, a line each: `order|transfer ACCOUNT NAME NUMBER`. Each life is
 a fork of this process, so that two hundred of them do not read the same modules two hundred times.
+The last one lives until both engines have worked, however slow one of them was before.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ import select
 import signal
 import sys
 import time
+from collections.abc import Callable
 
 from backend.app.config import DatabaseSettings
 from backend.app.database import Database
@@ -22,11 +24,12 @@ from backend.app.venue.batch import Done
 from backend.app.venue.commands import CancelOrder, Command, MoveFunds, NewOrder
 from backend.app.venue.instruments import ATOMS_PER_UNIT
 from backend.app.venue.orders import OrderType, Side
-from backend.tests.support.venue import engine_on, led, running
+from backend.tests.support.venue import SPOT_NUMBERS_FROM, engine_on, led, running
 
 CLIENTS = 40
 SNAPSHOT_AFTER = 150
 ANSWERS_BEFORE_A_KILL_MAX = 200
+ORDERS_OF_EACH_AT_LAST = 200
 DELAY_SECONDS_MAX = 0.03
 LIFE_SECONDS_MAX = 60.0
 
@@ -94,8 +97,10 @@ async def _ask(engine: VenueEngine, commands: list[Command]) -> list[object]:
     return list(answers)
 
 
-def _killed(url: str, life: int, pair: int, chance: random.Random) -> list[bytes]:
-    """Live once, be killed after some answers and a moment, and return what was answered."""
+def _killed(
+    url: str, life: int, pair: int, chance: random.Random, enough: Callable[[list[bytes]], bool]
+) -> list[bytes]:
+    """Live once, be killed a moment after enough answers, and return what was answered."""
     read_end, write_end = os.pipe()
     child = os.fork()
     if not child:
@@ -104,10 +109,9 @@ def _killed(url: str, life: int, pair: int, chance: random.Random) -> list[bytes
         asyncio.run(_live(url, life, pair))
         os._exit(1)
     os.close(write_end)
-    enough = chance.randrange(ANSWERS_BEFORE_A_KILL_MAX)
     said, ends_at = b"", time.monotonic() + LIFE_SECONDS_MAX
-    while said.count(b"\n") <= enough:
-        assert time.monotonic() < ends_at, "nothing was answered"
+    while not enough(_answers(said)):
+        assert time.monotonic() < ends_at, "too little was answered"
         if select.select([read_end], [], [], 1.0)[0]:
             more = os.read(read_end, 1 << 16)
             assert more, "the engine ended by itself"
@@ -118,17 +122,29 @@ def _killed(url: str, life: int, pair: int, chance: random.Random) -> list[bytes
         said += more
     os.waitpid(child, 0)
     os.close(read_end)
-    # A line that was cut off was read by nobody; what the log says is no answer.
+    return _answers(said)
+
+
+def _answers(said: bytes) -> list[bytes]:
+    """Return the whole lines: one that was cut off was read by nobody, and a log is no answer."""
     whole = said[: said.rfind(b"\n") + 1].splitlines(keepends=True)
     return [line for line in whole if line.startswith((b"order ", b"transfer "))]
+
+
+def _both_worked(answers: list[bytes]) -> bool:
+    numbers = [int(line.split()[-1]) for line in answers if line.startswith(b"order ")]
+    of_spot = sum(number >= SPOT_NUMBERS_FROM for number in numbers)
+    return min(of_spot, len(numbers) - of_spot) >= ORDERS_OF_EACH_AT_LAST
 
 
 def main() -> None:
     """Kill as often as asked: `LIVES SEED PAIR`, the database in URL."""
     lives, seed, pair = map(int, sys.argv[1:])
     chance = random.Random(seed)
-    for life in range(lives):
-        os.write(1, b"".join(_killed(os.environ["URL"], life, pair, chance)))
+    for life in range(1, lives + 1):
+        some = chance.randrange(ANSWERS_BEFORE_A_KILL_MAX)
+        enough = _both_worked if life == lives else lambda answers, some=some: len(answers) > some
+        os.write(1, b"".join(_killed(os.environ["URL"], life, pair, chance, enough)))
 
 
 if __name__ == "__main__":
