@@ -6,10 +6,10 @@ Source: https://developers.binance.com/docs/binance-spot-api-docs/web-socket-str
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
@@ -74,29 +74,39 @@ class BinanceSockets:
 
     async def serve_market(self, socket: WebSocket) -> None:
         """Serve market streams, each event as it is."""
-        names = str(socket.path_params.get("names", ""))
-        await self._serve(socket, lambda outbox: self._market(socket, outbox, names, bare=True))
+        names = _stream_names(str(socket.path_params.get("names", "")))
+        await self._serve(
+            socket, lambda outbox: _MarketListener(self._streams, outbox, names, bare=True)
+        )
 
     async def serve_combined(self, socket: WebSocket) -> None:
         """Serve market streams, each event with the name of its stream."""
-        names = socket.query_params.get("streams", "")
-        await self._serve(socket, lambda outbox: self._market(socket, outbox, names, bare=False))
+        names = _stream_names(socket.query_params.get("streams", ""))
+        await self._serve(
+            socket, lambda outbox: _MarketListener(self._streams, outbox, names, bare=False)
+        )
 
     async def serve_account(self, socket: WebSocket) -> None:
         """Serve the WebSocket API: requests and their answers, and the user data stream."""
-        await self._serve(socket, lambda outbox: self._account(socket, outbox))
+        caller = socket.client.host if socket.client else ""
+        await self._serve(
+            socket, lambda outbox: _AccountListener(self._door, self._world, outbox, caller)
+        )
 
     async def _serve(
-        self, socket: WebSocket, listen: Callable[[SocketOutbox], Awaitable[None]]
+        self, socket: WebSocket, listener_on: "Callable[[SocketOutbox], _Listener]"
     ) -> None:
         if self._connections >= CONNECTIONS_MAX:
             await close(socket, _TOO_MANY)
             return
         self._connections += 1
+        outbox = SocketOutbox(socket)
+        listener = listener_on(outbox)
         try:
+            # First: a client that is let in expects to hear all that comes after.
+            await listener.begin()
             await socket.accept()
-            outbox = SocketOutbox(socket)
-            ends = [asyncio.ensure_future(listen(outbox)), asyncio.create_task(outbox.run())]
+            ends = [asyncio.create_task(each) for each in (_heard(socket, listener), outbox.run())]
             try:
                 await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             finally:
@@ -105,46 +115,50 @@ class BinanceSockets:
                 await asyncio.gather(*ends, return_exceptions=True)
         finally:
             self._connections -= 1
+            await listener.end()
 
-    async def _market(
-        self, socket: WebSocket, outbox: SocketOutbox, names: str, *, bare: bool
-    ) -> None:
-        listener = _MarketListener(self._streams, outbox, bare=bare)
-        try:
-            # Clients number their connections in the path too: what is no name is no stream.
-            with suppress(StreamUnknown):
-                listener.join([name for name in names.split("/") if "@" in name or "!" in name])
-            async for text in texts(socket):
-                listener.take(text)
-        finally:
-            listener.leave_all()
 
-    async def _account(self, socket: WebSocket, outbox: SocketOutbox) -> None:
-        caller = socket.client.host if socket.client else ""
-        listener = _AccountListener(self._door, self._world, outbox, caller)
-        try:
-            async for text in texts(socket):
-                await listener.take(text)
-                if listener.is_over:
-                    await close(socket, GOING_AWAY)
-        finally:
-            listener.stop()
+class _Listener(Protocol):
+    """One connection: what it asks, and what it is told."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether there is nothing more to tell."""
+
+    async def begin(self) -> None:
+        """Listen to what was asked for with the connection itself."""
+
+    async def take(self, text: str) -> None:
+        """Answer one request."""
+
+    async def end(self) -> None:
+        """Listen to nothing any more."""
 
 
 class _MarketListener:
     """What one connection subscribed to."""
 
-    def __init__(self, streams: MarketStreams, outbox: SocketOutbox, *, bare: bool) -> None:
+    is_over: Final = False
+
+    def __init__(
+        self, streams: MarketStreams, outbox: SocketOutbox, names: Sequence[str], *, bare: bool
+    ) -> None:
         self._streams = streams
         self._outbox = outbox
+        self._names = names
         self._is_bare = bare
         self._joined: set[str] = set()
+
+    async def begin(self) -> None:
+        """Join the streams that the address names, up to one that is none."""
+        with suppress(StreamUnknown):
+            await self.join(self._names)
 
     def tell(self, stream: str, event: Any) -> None:
         """Take an event, without waiting."""
         self._outbox.say(event if self._is_bare else {"stream": stream, "data": event})
 
-    def take(self, text: str) -> None:
+    async def take(self, text: str) -> None:
         """Answer one request."""
         asked = _object(text)
         if asked is None:
@@ -152,13 +166,13 @@ class _MarketListener:
             return
         names = [str(name) for name in asked.get("params") or ()]
         try:
-            result = self._done(str(asked.get("method")), names)
+            result = await self._done(str(asked.get("method")), names)
         except StreamUnknown:
             self._outbox.say({"error": _UNKNOWN_STREAM, "id": asked.get("id")})
             return
         self._outbox.say({"result": result, "id": asked.get("id")})
 
-    def join(self, names: list[str]) -> None:
+    async def join(self, names: Sequence[str]) -> None:
         """Listen to streams.
 
         Raises:
@@ -167,17 +181,17 @@ class _MarketListener:
         if len(self._joined.union(names)) > STREAMS_PER_CONNECTION_MAX:
             raise StreamUnknown
         for name in names:
-            self._streams.join(name, self)
+            await self._streams.join(name, self)
             self._joined.add(name)
 
-    def leave_all(self) -> None:
+    async def end(self) -> None:
         """Listen to nothing any more."""
         self._leave(list(self._joined))
 
-    def _done(self, method: str, names: list[str]) -> list[str] | None:
+    async def _done(self, method: str, names: list[str]) -> list[str] | None:
         match method:
             case "SUBSCRIBE":
-                self.join(names)
+                await self.join(names)
             case "UNSUBSCRIBE":
                 self._leave(names)
             case "LIST_SUBSCRIPTIONS":
@@ -218,17 +232,21 @@ class _AccountListener:
         said = {"result": result} if status == 200 else {"error": result}  # noqa: PLR2004
         self._outbox.say(named | said)
 
-    def stop(self) -> None:
+    async def begin(self) -> None:
+        """Wait for what is asked."""
+
+    async def end(self) -> None:
         """Follow the account no more."""
-        if self._following is not None:
-            self._following.cancel()
-            self._following = None
+        following, self._following = self._following, None
+        if following is not None:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
 
     async def _answered(self, asked: Mapping[str, Any]) -> tuple[int, Any]:
         method, params = str(asked.get("method")), asked.get("params")
         params = params if isinstance(params, dict) else {}
         if method == _UNSUBSCRIBE:
-            self.stop()
+            await self.end()
             return 200, {}
         if method == _SUBSCRIBE:
             return await self._subscribed(params)
@@ -259,6 +277,18 @@ class _AccountListener:
                     self._outbox.say({"subscriptionId": _SUBSCRIPTION_ID, "event": event})
         # Nothing more is known for sure: whoever listened asks again.
         self._outbox.say({"event": {"e": "eventStreamTerminated", "E": self._world.now_ms()}})
+
+
+async def _heard(socket: WebSocket, listener: _Listener) -> None:
+    async for text in texts(socket):
+        await listener.take(text)
+        if listener.is_over:
+            await close(socket, GOING_AWAY)
+
+
+def _stream_names(told: str) -> list[str]:
+    # Clients number their connections in the path too: what is no name is no stream.
+    return [name for name in told.split("/") if "@" in name or "!" in name]
 
 
 def _request(method: str, path: str, params: Mapping[str, Any]) -> WireRequest:

@@ -68,14 +68,16 @@ class MarketStreams:
         self._streams: dict[str, _Stream] = {}
         self._telling: asyncio.Task[None] | None = None
 
-    def join(self, name: str, listener: Listener) -> None:
-        """Tell a listener all that a stream says from now on.
+    async def join(self, name: str, listener: Listener) -> None:
+        """Tell a listener all that a stream says from the return of this call on.
 
         Raises:
             StreamUnknown: there is none of that name.
         """
         if name not in self._streams:
-            self._streams[name] = self._stream(name)
+            begun = await self._stream(name)
+            # Of two who began it at once, one stays: both were to hear what comes after.
+            self._streams.setdefault(name, begun)
         self._listeners[name].add(listener)
         if self._telling is None or self._telling.done():
             self._telling = asyncio.create_task(self._tell())
@@ -102,7 +104,7 @@ class MarketStreams:
             for event in events:
                 listener.tell(name, event)
 
-    def _stream(self, name: str) -> _Stream:
+    async def _stream(self, name: str) -> _Stream:
         everything = _ALL.fullmatch(name)
         if everything:
             return _Stream(ROUNDS_PER_SECOND, self._all_tickers(_TICKERS[everything[1]]))
@@ -118,10 +120,10 @@ class MarketStreams:
             return _Stream(ROUNDS_PER_SECOND, self._candles(market, interval))
         if interval is None and kind in _TICKERS:
             return _Stream(ROUNDS_PER_SECOND, self._ticker(market, _TICKERS[kind]))
+        # From now, not from the first round: a snapshot may be taken in between, and trades made.
         if interval is None and kind in _TRADES:
-            return _Stream(1, self._trades(market, _TRADES[kind]))
+            return _Stream(1, self._trades(market, _TRADES[kind], await self._newest(market)))
         if interval is None and kind == "depth":
-            # From now, not from the first round: a snapshot may be taken in between.
             book = self._book_of(market.symbol)
             return _Stream(1, self._depth(market, book, book.version))
         raise StreamUnknown
@@ -166,25 +168,38 @@ class MarketStreams:
             yield [depth_event(market, *change, now_ms) for change in changes]
 
     async def _trades(
-        self, market: Market, told: Callable[[Market, PublicTrade, int], dict[str, Any]]
+        self,
+        market: Market,
+        told: Callable[[Market, PublicTrade, int], dict[str, Any]],
+        last: int | None,
     ) -> AsyncIterator[list[Any]]:
-        last: int | None = None
         while True:
+            if last is None:
+                last = await self._newest(market)
+                yield []
+                continue
             try:
                 trades = await self._trades_since(market, last)
             except StrongroomError:
                 yield []
                 continue
             now_ms = self._world.now_ms()
-            news = [trade for trade in reversed(trades) if last is not None]
-            last = trades[0].trade_id if trades else last or 0
-            yield [told(market, trade, now_ms) for trade in news]
+            last = trades[0].trade_id if trades else last
+            yield [told(market, trade, now_ms) for trade in reversed(trades)]
 
-    async def _trades_since(self, market: Market, last: int | None) -> list[PublicTrade]:
+    async def _newest(self, market: Market) -> int | None:
+        """Return the number of the last trade, 0 before the first; None if that is not known."""
+        try:
+            trades = await self._world.public_trades(market.symbol, 1)
+        except StrongroomError:
+            return None
+        return trades[0].trade_id if trades else 0
+
+    async def _trades_since(self, market: Market, last: int) -> list[PublicTrade]:
         """Return the trades after one, the newest first; a few are asked for, then many."""
         for most in (_TRADES_AT_FIRST, TRADES_A_ROUND_MAX):
             trades = await self._world.public_trades(market.symbol, most)
-            news = [trade for trade in trades if trade.trade_id > (last or 0)]
-            if last is None or len(news) < len(trades) or len(trades) < most:
+            news = [trade for trade in trades if trade.trade_id > last]
+            if len(news) < len(trades) or len(trades) < most:
                 return news
         return news

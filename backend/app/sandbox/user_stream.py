@@ -4,7 +4,7 @@ What is committed is looked up a few times a second: the orders that are new, an
 open when they were last looked at. So nothing is missed, whoever brought it about.
 """
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
@@ -30,7 +30,7 @@ class UserStream:
         self._account_id = account_id
         self._last_order_id = 0
         self._open: dict[int, Order] = {}
-        self._held: dict[str, Balance] = {}
+        self._held: Mapping[str, Balance] = {}
         self._looked = 0
 
     async def begin(self) -> None:
@@ -43,19 +43,35 @@ class UserStream:
 
     async def news(self) -> list[dict[str, Any]]:
         """Return the events since the last time."""
+        self._looked += 1
+        # Looked up first: what an order did to a balance is told after the order.
+        held = None if self._looked % LOOKS_PER_BALANCE else await self._balances()
         orders = await self._world.order_news(
             self._account_id, self._last_order_id, tuple(self._open)
         )
-        events = [event for order in orders async for event in self._told(order)]
-        self._looked += 1
-        if not events and self._looked % LOOKS_PER_BALANCE:
-            return events
-        held = await self._balances()
-        changed = [each for asset, each in held.items() if self._held.get(asset) != each]
+        events: list[dict[str, Any]] = []
+        touched: set[str] = set()
+        for order in orders:
+            told = [event async for event in self._told(order)]
+            events += told
+            touched |= {order.market.base, order.market.quote} if told else set()
+        if events:
+            held = await self._balances()
+        position = () if held is None else self._position(held, touched)
+        return [*events, *position]
+
+    def _position(
+        self, held: Mapping[str, Balance], touched: Collection[str]
+    ) -> Iterator[dict[str, Any]]:
+        """Yield what is held now of the assets that orders touched, and of others that changed."""
+        told = [
+            balance
+            for asset, balance in held.items()
+            if asset in touched or self._held.get(asset) != balance
+        ]
         self._held = held
-        if changed:
-            events.append(account_position(changed, self._world.now_ms()))
-        return events
+        if told:
+            yield account_position(told, self._world.now_ms())
 
     async def _balances(self) -> dict[str, Balance]:
         held = await self._world.balances(self._account_id)
