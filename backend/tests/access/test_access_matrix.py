@@ -126,7 +126,8 @@ async def ask(
 class Visitor:
     """Somebody of a role, perhaps with a key, who owns what doors are asked about.
 
-    They and theirs stay the same from one shut door to the next; an open one sees new ones only.
+    They and theirs stay the same until an open door may have changed them: then what it named is
+    made anew, and where it named nothing, the visitor.
     """
 
     world: World
@@ -139,12 +140,22 @@ class Visitor:
     async def ask(self, door: Door, *, is_open: bool) -> Response:
         """Ask about what is there and is the visitor's own."""
         if is_open:
-            self._person = None
+            self._let_go(door, of_what_it_named=False)
         person, ids = await self.person(), await self.objects(door)
         answer = await ask(self.world, door, self._headers or person.headers, ids)
         if answer.status_code != 403:
-            self._person = None
+            self._let_go(door)
         return answer
+
+    def _let_go(self, door: Door, *, of_what_it_named: bool = True) -> None:
+        """Forget what passing a door may have changed, or what may not have been changed before."""
+        if door.method == "GET":
+            return
+        if not door.parameters:
+            self._person = None
+        elif of_what_it_named:
+            for name in door.parameters:
+                self._objects.pop(name, None)
 
     async def person(self) -> Person:
         if self._person is None:
