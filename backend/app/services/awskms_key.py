@@ -70,15 +70,15 @@ class AwsKmsKey(RemoteKey):
         return unwrap
 
 
-def awskms_client(endpoint_url: str | None) -> Any:
+def awskms_client(endpoint_url: str | None, deadline_seconds: float = DEADLINE_SECONDS) -> Any:
     """Return a client that waits and tries no longer than we do.
 
     Raises:
         ConfigurationError: no region is configured, or the address is none.
     """
     config = Config(
-        connect_timeout=DEADLINE_SECONDS / 2,
-        read_timeout=DEADLINE_SECONDS,
+        connect_timeout=deadline_seconds / 2,
+        read_timeout=deadline_seconds,
         max_pool_connections=THREADS_MAX,
         # We count the tries.
         retries={"total_max_attempts": 1},

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from backend.app.config import KeyProvider, VaultSettings
 from backend.app.errors import ConfigurationError
 from backend.app.services.key_ring import KEY_SOURCE, KeyRing, read_master_keys
-from backend.app.services.key_service_calls import KeyServiceCalls
+from backend.app.services.key_service_calls import DEADLINE_SECONDS, KeyServiceCalls
 from backend.app.services.root_key import RootKey
 
 KEY_FILE_BYTES_MAX: Final = 4096
@@ -24,7 +24,7 @@ _OTHERS: Final = 0o077
 _REFERENCE_CHARACTERS_MAX: Final = 255
 
 
-def build_key_ring(settings: VaultSettings) -> KeyRing:
+def build_key_ring(settings: VaultSettings, deadline_seconds: float = DEADLINE_SECONDS) -> KeyRing:
     """Return all root keys that are configured, those of `KEY_PROVIDER` first.
 
     Raises:
@@ -33,8 +33,8 @@ def build_key_ring(settings: VaultSettings) -> KeyRing:
     sources: dict[KeyProvider, Callable[[], Sequence[RootKey]]] = {
         KeyProvider.ENV: lambda: _from_environment(settings),
         KeyProvider.FILE: lambda: _from_file(settings),
-        KeyProvider.AWSKMS: lambda: _from_awskms(settings),
-        KeyProvider.TRANSIT: lambda: _from_transit(settings),
+        KeyProvider.AWSKMS: lambda: _from_awskms(settings, deadline_seconds),
+        KeyProvider.TRANSIT: lambda: _from_transit(settings, deadline_seconds),
     }
     sealing = sources.pop(settings.key_provider)()
     if not sealing:
@@ -92,19 +92,19 @@ def _from_file(settings: VaultSettings) -> Sequence[RootKey]:
     return read_master_keys(read_key_file(settings.key_file), f"KEY_FILE ({settings.key_file})")
 
 
-def _from_awskms(settings: VaultSettings) -> Sequence[RootKey]:
+def _from_awskms(settings: VaultSettings, deadline_seconds: float) -> Sequence[RootKey]:
     if not settings.awskms_key_id:
         return ()
     _refuse_missing("boto3", "awskms")
     from backend.app.services import awskms_key  # noqa: PLC0415 - an optional extra
 
-    calls = KeyServiceCalls(awskms_key.PROVIDER)
-    client = awskms_key.awskms_client(settings.awskms_endpoint_url)
+    calls = KeyServiceCalls(awskms_key.PROVIDER, deadline_seconds)
+    client = awskms_key.awskms_client(settings.awskms_endpoint_url, deadline_seconds)
     names = _named(settings.awskms_key_id, "AWSKMS_KEY_ID")
     return [awskms_key.AwsKmsKey(name, client, calls) for name in names]
 
 
-def _from_transit(settings: VaultSettings) -> Sequence[RootKey]:
+def _from_transit(settings: VaultSettings, deadline_seconds: float) -> Sequence[RootKey]:
     if settings.transit_url is None:
         return ()
     if not settings.transit_key:
@@ -112,8 +112,8 @@ def _from_transit(settings: VaultSettings) -> Sequence[RootKey]:
     _refuse_missing("hvac", "transit")
     from backend.app.services import transit_key  # noqa: PLC0415 - an optional extra
 
-    calls = KeyServiceCalls(transit_key.PROVIDER)
-    client = transit_key.transit_client(settings.transit_url)
+    calls = KeyServiceCalls(transit_key.PROVIDER, deadline_seconds)
+    client = transit_key.transit_client(settings.transit_url, deadline_seconds)
     token, mount = _token_reader(settings), settings.transit_mount
     names = _named(settings.transit_key, "TRANSIT_KEY")
     return [transit_key.TransitKey(name, mount, client, token, calls) for name in names]

@@ -43,12 +43,19 @@ class LiveService:
     """Every WebSocket of this process."""
 
     def __init__(
-        self, *, database: Database, hub: LiveHub, names: ChannelNames, now: Clock
+        self,
+        *,
+        database: Database,
+        hub: LiveHub,
+        names: ChannelNames,
+        now: Clock,
+        login_seconds_max: float = LOGIN_SECONDS_MAX,
     ) -> None:
         self._database = database
         self._hub = hub
         self._names = names
         self._now = now
+        self._login_seconds_max = login_seconds_max
         self._tickets = Tickets(database, now)
         self._knocking: set[Outbox] = set()
         self._signed_in: dict[Outbox, LiveSession] = {}
@@ -141,7 +148,7 @@ class LiveService:
 
     async def _login(self, peer: Peer) -> Login | None:
         try:
-            async with asyncio.timeout(LOGIN_SECONDS_MAX):
+            async with asyncio.timeout(self._login_seconds_max):
                 frame = await peer.receive()
             asked = read_frame(frame) if isinstance(frame, str) else None
         except (TimeoutError, FrameMalformed):

@@ -86,7 +86,7 @@ class TransitKey(RemoteKey):
         return answer["data"]
 
 
-def transit_client(url: str) -> hvac.Client:
+def transit_client(url: str, deadline_seconds: float = DEADLINE_SECONDS) -> hvac.Client:
     """Return a client that follows nobody elsewhere and reads no proxy from the environment.
 
     Raises:
@@ -99,7 +99,7 @@ def transit_client(url: str) -> hvac.Client:
         )
     session = requests.Session()
     session.trust_env = False
-    return hvac.Client(url=url, timeout=DEADLINE_SECONDS, session=session, allow_redirects=False)
+    return hvac.Client(url=url, timeout=deadline_seconds, session=session, allow_redirects=False)
 
 
 def _b64(raw: bytes) -> str:

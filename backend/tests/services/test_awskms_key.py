@@ -18,10 +18,16 @@ from backend.app.services.key_instances import KeyInstances
 from backend.app.services.key_ring import KeyRing
 from backend.app.services.key_service_calls import KeyServiceCalls
 from backend.app.services.key_sources import build_key_ring
-from backend.tests.support.key_services import AWS_ENVIRONMENT, answering, moto_kms
+from backend.tests.support.key_services import (
+    AWS_ENVIRONMENT,
+    PATIENCE_SECONDS,
+    answering,
+    moto_kms,
+)
 from backend.tests.support.vault_keys import now
 
 DEK = bytes(range(0x20, 0x40))
+ARN = "arn:aws:kms:eu-central-1:123456789012:key/33333333-3333-4333-8333-333333333333"
 UNREACHABLE = "http://127.0.0.1:9"
 
 
@@ -31,16 +37,23 @@ def kms_url() -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(autouse=True)
-def aws_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in AWS_ENVIRONMENT.items():
-        monkeypatch.setenv(name, value)
+@pytest.fixture(scope="module", autouse=True)
+def aws_environment() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in AWS_ENVIRONMENT.items():
+            environment.setenv(name, value)
+        yield
 
 
-@pytest.fixture
-def key_arn(kms_url: str, aws_environment: None) -> str:
+def new_key(kms_url: str) -> str:
     kms = boto3.client("kms", endpoint_url=kms_url)
     return str(kms.create_key()["KeyMetadata"]["Arn"])
+
+
+# Making a client of boto3 costs more than anything that is asked with one.
+@pytest.fixture(scope="module")
+def key_arn(kms_url: str, aws_environment: None) -> str:
+    return new_key(kms_url)
 
 
 def settings(url: str, *arns: str) -> VaultSettings:
@@ -52,9 +65,9 @@ def settings(url: str, *arns: str) -> VaultSettings:
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def ring(kms_url: str, key_arn: str) -> KeyRing:
-    return build_key_ring(settings(kms_url, key_arn))
+    return build_key_ring(settings(kms_url, key_arn), PATIENCE_SECONDS)
 
 
 def context(ring: KeyRing, owner_id: int = 7) -> DekContext:
@@ -79,9 +92,8 @@ async def test_it_opens_for_its_own_row_only(ring: KeyRing) -> None:
 
 
 async def test_a_ciphertext_of_another_kms_key_does_not_open(kms_url: str, ring: KeyRing) -> None:
-    kms = boto3.client("kms", endpoint_url=kms_url)
-    other = str(kms.create_key()["KeyMetadata"]["Arn"])
-    both = build_key_ring(settings(kms_url, other, str(ring.sealing.reference)))
+    keys = settings(kms_url, new_key(kms_url), str(ring.sealing.reference))
+    both = build_key_ring(keys, PATIENCE_SECONDS)
     wrapped = await both.wrap(DEK, context(both))
     kid = ring.sealing.kid
     forged = wrapped.replace(both.sealing.kid, kid)
@@ -92,7 +104,7 @@ async def test_a_ciphertext_of_another_kms_key_does_not_open(kms_url: str, ring:
 
 
 async def test_a_key_that_does_not_exist_is_a_refusal(kms_url: str, key_arn: str) -> None:
-    ring = build_key_ring(settings(kms_url, key_arn[:-4] + "0000"))
+    ring = build_key_ring(settings(kms_url, key_arn[:-4] + "0000"), PATIENCE_SECONDS)
 
     with pytest.raises(VaultUnavailable, match="refuses us"):
         await ring.wrap(DEK, context(ring))
@@ -112,10 +124,11 @@ async def test_a_key_that_does_not_exist_is_a_refusal(kms_url: str, key_arn: str
     ],
 )
 async def test_each_answer_means_what_it_means(
-    key_arn: str, status: int, code: str, refusal: type[Exception], asked: int
+    status: int, code: str, refusal: type[Exception], asked: int
 ) -> None:
     with answering(status, {"__type": code}) as server:
-        key = AwsKmsKey(key_arn, awskms_client(server.url), KeyServiceCalls("awskms"))
+        client = awskms_client(server.url, PATIENCE_SECONDS)
+        key = AwsKmsKey(ARN, client, KeyServiceCalls("awskms", PATIENCE_SECONDS))
         wrapped = f"kw1.awskms.{key.kid}.AAAA"
         with pytest.raises(refusal):
             await key.unwrap(wrapped, DekContext(key.kid, UUID(int=3), 7))
@@ -123,8 +136,8 @@ async def test_each_answer_means_what_it_means(
     assert server.asked == asked
 
 
-async def test_a_kms_that_is_away_is_a_refusal(key_arn: str) -> None:
-    key = AwsKmsKey(key_arn, awskms_client(UNREACHABLE), KeyServiceCalls("awskms"))
+async def test_a_kms_that_is_away_is_a_refusal() -> None:
+    key = AwsKmsKey(ARN, awskms_client(UNREACHABLE), KeyServiceCalls("awskms"))
 
     with pytest.raises(VaultUnavailable):
         await key.wrap(DEK, DekContext(key.kid, UUID(int=3), 7))
@@ -135,7 +148,7 @@ async def test_an_installation_starts_on_kms_alone(
 ) -> None:
     prints = set()
     for _ in range(2):
-        ring = build_key_ring(settings(kms_url, key_arn))
+        ring = build_key_ring(settings(kms_url, key_arn), PATIENCE_SECONDS)
         crypto = CryptoService(ring)
         await KeyCheck(database, ring, crypto, KeyInstances(ring, "one", now), now).unlock()
         prints.add(crypto.key_fingerprint("okx", "key"))

@@ -158,6 +158,8 @@ async def test_whoever_begins_with_anything_but_a_login_is_closed(
 
 
 async def test_whoever_says_nothing_is_closed(house: LiveHouse) -> None:
+    house.services.sockets._login_seconds_max = 0.1
+
     async with await LiveClient.knock(house) as client:
         assert await client.closed() == CloseCode.LOGIN_NEEDED
 

@@ -9,12 +9,9 @@ import json
 import os
 import re
 import secrets
-import socket
 import subprocess
 import sys
 import threading
-import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,7 +22,14 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 TOKEN: Final = "not-a-secret-token-of-this-test"
-_START_SECONDS_MAX: Final = 60
+PATIENCE_SECONDS: Final = 60.0
+_MOTO: Final = """
+from moto.server import ThreadedMotoServer
+server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+server.start()
+print(server.get_host_and_port()[1], flush=True)
+server._thread.join()
+"""
 _PATH: Final = re.compile(r"/v1/transit/(encrypt|decrypt)/([a-z0-9-]+)")
 # moto wants credentials and does not look at them.
 AWS_ENVIRONMENT: Final = {
@@ -39,32 +43,21 @@ AWS_ENVIRONMENT: Final = {
 @contextmanager
 def moto_kms() -> Iterator[str]:
     """Run moto's server until the block ends, and yield its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    url = f"http://127.0.0.1:{port}"
     with subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+        [sys.executable, "-c", _MOTO],
         env={"PATH": os.defpath, **AWS_ENVIRONMENT},
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
+        text=True,
     ) as process:
         try:
-            _wait_for(url, process)
-            yield url
+            assert process.stdout is not None
+            # It takes a port itself, and says which when it listens; nothing, when it ends.
+            port = process.stdout.readline().strip()
+            assert port, "moto did not start"
+            yield f"http://127.0.0.1:{port}"
         finally:
             process.kill()
-
-
-def _wait_for(url: str, process: "subprocess.Popen[bytes]") -> None:
-    until = time.monotonic() + _START_SECONDS_MAX
-    while time.monotonic() < until and process.poll() is None:
-        try:
-            with urllib.request.urlopen(f"{url}/moto-api/", timeout=5):
-                return
-        except OSError:
-            time.sleep(0.05)
-    raise AssertionError("moto did not start")
 
 
 @dataclass
@@ -79,12 +72,14 @@ class Transit:
     asked: int = 0
     url: str = ""
     token: str = TOKEN
+    # What is slow answers when the test is over.
+    may_answer: threading.Event = field(default_factory=threading.Event)
 
     def answer(self, path: str, token: str | None, body: dict[str, str]) -> tuple[int, Any]:
         self.asked += 1
         mood = self._mood()
         if mood == "slow":
-            time.sleep(3)
+            self.may_answer.wait()
         failures = {"throttled": 429, "broken": 500, "away": 503}
         if mood in failures:
             return failures[mood], {"errors": [mood]}
@@ -150,6 +145,7 @@ def transit() -> Iterator[Transit]:
     engine = Transit()
     with _served(engine):
         yield engine
+        engine.may_answer.set()
 
 
 @contextmanager
@@ -180,7 +176,8 @@ def _served(engine: Transit | Canned) -> Iterator[None]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     engine.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    # It looks as often whether it is to end.
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:
         yield

@@ -76,7 +76,7 @@ async def served_settlement(database_url: str) -> AsyncIterator[ServedSettlement
         while not server.started:
             await asyncio.sleep(_POLL_SECONDS)
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        async with AsyncClient(base_url=url) as client:
+        async with AsyncClient(base_url=url, timeout=60) as client:
             yield ServedSettlement(url, token, services, client)
         server.should_exit = True
         await serving

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import text
 
@@ -29,6 +29,7 @@ from backend.app.services.settlement.verdicts import (
     Verdict,
 )
 
+PATIENCE_SECONDS: Final = 60.0
 AWAY = "away"
 LOST = "lost"
 LOST_REPLY = "lost_reply"
@@ -89,6 +90,9 @@ async def settling(
     """Run credit with a settlement, until the block ends."""
     settlement.table = PayoutService(database, clock)
     credit = CreditContainer(database, clock, settlement, settles_later=later)
+    assert credit._desk is not None
+    # Who waits too long is a story of its own; a busy machine takes its time.
+    credit._desk._caller_wait_seconds_max = PATIENCE_SECONDS
     await credit.start()
     try:
         yield credit

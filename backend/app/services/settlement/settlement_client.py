@@ -77,11 +77,13 @@ class SettlementClient:
         url: str,
         token: SecretStr | None,
         *,
+        connect_seconds_max: float = CONNECT_SECONDS_MAX,
         answer_seconds_max: float = ANSWER_SECONDS_MAX,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._url = _address(url)
         self._token = SecretStr(settlement_tokens(token)[0].decode())
+        self._connect_seconds_max = connect_seconds_max
         self._answer_seconds_max = answer_seconds_max
         self._breaker = Breaker(FAILURES_TO_REST, REST_SECONDS, monotonic)
         self._places = asyncio.Semaphore(ASKED_AT_ONCE_MAX)
@@ -162,7 +164,7 @@ class SettlementClient:
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=ASKED_AT_ONCE_MAX),
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS_MAX),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._connect_seconds_max),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trust_env=False,
                 auto_decompress=False,

@@ -40,10 +40,20 @@ class _Waiting(NamedTuple):
 class WithdrawalWriter:
     """The writer of one process. `start` it before anything is booked."""
 
-    def __init__(self, book: WithdrawalBook, settlement: Settlement, now: Clock) -> None:
+    def __init__(
+        self,
+        book: WithdrawalBook,
+        settlement: Settlement,
+        now: Clock,
+        *,
+        queue_max: int = QUEUE_WITHDRAWALS_MAX,
+        wait_seconds_max: float = WITHDRAWAL_WAIT_SECONDS_MAX,
+    ) -> None:
         self._book = book
         self._settlement = settlement
         self._now = now
+        self._queue_max = queue_max
+        self._wait_seconds_max = wait_seconds_max
         self._waiting: deque[_Waiting] = deque()
         self._under_way: dict[tuple[int, str], bytes] = {}
         self._arrived = asyncio.Event()
@@ -82,7 +92,7 @@ class WithdrawalWriter:
         if under_way is not None:
             refuse_other(under_way, asked.fingerprint)
             raise in_progress()
-        if self._writer is None or len(self._waiting) >= QUEUE_WITHDRAWALS_MAX:
+        if self._writer is None or len(self._waiting) >= self._queue_max:
             raise _full()
         return await self._join(asked)
 
@@ -92,7 +102,7 @@ class WithdrawalWriter:
         self._under_way[asked.scope] = asked.fingerprint
         answered.add_done_callback(lambda _: self._under_way.pop(asked.scope, None))
         # No timer each: the writer looks at the clock for all.
-        self._waiting.append(_Waiting(asked, answered, loop.time() + WITHDRAWAL_WAIT_SECONDS_MAX))
+        self._waiting.append(_Waiting(asked, answered, loop.time() + self._wait_seconds_max))
         self._arrived.set()
         return answered
 

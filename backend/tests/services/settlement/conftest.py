@@ -11,10 +11,14 @@ from backend.app.credit_container import CreditContainer
 from backend.app.enums import Role
 from backend.app.schemas.withdrawal_schemas import WithdrawalRequest
 from backend.app.services.idempotency.keyed import Answer
+from backend.app.services.settlement.settlement_desk import SettlementDesk
+from backend.app.services.withdrawals.decision import WithdrawalAsked
+from backend.app.services.withdrawals.settlement import NoSettlement
 from backend.tests.conftest import HandClock
 from backend.tests.support.credit import fund, merchant, new_key, principal
 from backend.tests.support.people import Person, person
 from backend.tests.support.settlements import FakeSettlement, settling, withdrawal_rows
+from backend.tests.support.valkey import eventually
 
 
 @dataclass
@@ -35,6 +39,24 @@ class Till:
 
     async def rows(self) -> list[dict[str, Any]]:
         return await withdrawal_rows(self.services.database)
+
+    def lose_patience(self) -> None:
+        """Let callers wait for a moment only, from when the settlement is asked."""
+        assert self.credit._desk is not None
+        self.credit._desk._caller_wait_seconds_max = 0.01
+        self.credit.withdrawals._settlement = OnceAsked(self.credit._desk, self.settlement)
+
+
+class OnceAsked(NoSettlement):
+    """A desk whose callers begin to wait when their payout is under way, and not before."""
+
+    def __init__(self, desk: SettlementDesk, settlement: FakeSettlement) -> None:
+        self._desk = desk
+        self._settlement = settlement
+
+    async def concluded(self, asked: WithdrawalAsked, answer: Answer) -> Answer:
+        await eventually(lambda: bool(self._settlement.asked))
+        return await self._desk.concluded(asked, answer)
 
 
 @pytest.fixture

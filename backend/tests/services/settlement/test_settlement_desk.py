@@ -160,7 +160,7 @@ async def test_the_pauses_between_tries_grow(till: Any) -> None:
 async def test_a_caller_waits_a_bounded_time_and_is_told_that_it_is_under_way(
     till: Any,
 ) -> None:
-    till.credit._desk._caller_wait_seconds_max = 0.1
+    till.lose_patience()
     till.settlement.open_door.clear()
 
     answer = await till.withdraw("10.00", "key-one")

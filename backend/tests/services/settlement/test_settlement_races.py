@@ -86,7 +86,7 @@ async def test_a_double_elsewhere_waits_and_then_hears_what_the_first_caller_hea
 async def test_who_waited_enough_is_told_202_and_so_is_everybody_after_him(
     till: Any, elsewhere: CreditContainer
 ) -> None:
-    till.credit._desk._caller_wait_seconds_max = 0.1
+    till.lose_patience()
     first = await (await begun(till))
     till.settlement.open_door.set()
     while (await till.rows())[0]["state"] != "settled":
