@@ -1,38 +1,40 @@
 """Where what a test starts listens: at whatever is free, or at one place from start to start."""
 
-import itertools
-import os
-import random
 import socket
-from contextlib import suppress
-from typing import Final
+from types import TracebackType
+from typing import Final, Self
 
 # The house takes its ports itself, before anything else, and says which it took.
 ANY_PORTS: Final = dict.fromkeys(
     ("API_PORT", "SANDBOX_PORT", "PRICES_PORT", "SETTLEMENT_PORT", "ENGINE_PORT"), "0"
 )
 
-# Below what the kernel hands out to whoever asks for any port, and to every connection that is
-# made: those would take a port that is free between its choice and its use, or while what listens
-# there is down. Each process of a run chooses from a share of its own.
-_FIRST: Final = 20_000
-_SHARE: Final = 1_000
-_SHARES: Final = 12
 
+class KeptPort:
+    """A port that nobody else is given, also while what listens there is not there.
 
-def _shuffled_share() -> list[int]:
-    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % _SHARES
-    first = _FIRST + number * _SHARE
-    # Another run on this machine begins elsewhere.
-    return random.sample(range(first, first + _SHARE), _SHARE)
+    A port that was only looked up is the next one's who asks for any, or the near end of the next
+    connection anybody makes.
+    """
 
+    def __init__(self) -> None:
+        self._keeper = socket.socket()
+        # Two may hold one port, if both say so and one of them at most listens.
+        self._keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._keeper.bind(("127.0.0.1", 0))
+        self.number: int = self._keeper.getsockname()[1]
 
-_PORTS: Final = itertools.cycle(_shuffled_share())
+    def let_go(self) -> None:
+        """Let others have it."""
+        self._keeper.close()
 
+    def __enter__(self) -> Self:
+        return self
 
-def lasting_port() -> int:
-    """Return a port that nobody takes meanwhile, for what begins to listen later, or again."""
-    for port in itertools.islice(_PORTS, _SHARE):
-        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            return port
-    raise RuntimeError("every port of this process' share is taken")
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.let_go()
