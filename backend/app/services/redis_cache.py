@@ -63,11 +63,19 @@ class RedisCache:
     """
 
     def __init__(
-        self, url: str, mark_key: bytes, monotonic: Callable[[], float] = time.monotonic
+        self,
+        url: str,
+        mark_key: bytes,
+        monotonic: Callable[[], float] = time.monotonic,
+        *,
+        operation_seconds_max: float = OPERATION_SECONDS_MAX,
+        answer_seconds_max: float = LISTENER_ANSWER_SECONDS_MAX,
     ) -> None:
-        self._redis = redis_client(url)
+        self._redis = redis_client(url, answer_seconds_max)
         self._mark_key = mark_key
         self._monotonic = monotonic
+        self._operation_seconds_max = operation_seconds_max
+        self._answer_seconds_max = answer_seconds_max
         self._listener: asyncio.Task[None] | None = None
         self._is_joined = False
         self._is_resting = False
@@ -160,7 +168,7 @@ class RedisCache:
         if not self.is_used:
             return None
         try:
-            async with asyncio.timeout(OPERATION_SECONDS_MAX):
+            async with asyncio.timeout(self._operation_seconds_max):
                 return await ask()
         except _FAILURES as error:
             self._is_resting, self._rests_until = True, self._monotonic() + REST_SECONDS_MIN
@@ -189,7 +197,7 @@ class RedisCache:
         on_everything: Callable[[], None],
     ) -> None:
         await notices.subscribe(_CHANNEL)
-        notice = await _next(notices, LISTENER_ANSWER_SECONDS_MAX)
+        notice = await _next(notices, self._answer_seconds_max)
         while notice is not None:
             self._is_resting = self._monotonic() < self._rests_until
             name = notice["data"].decode() if notice["type"] == "message" else None
@@ -201,7 +209,7 @@ class RedisCache:
             notice = await _next(notices, LISTENER_PING_SECONDS)
             if notice is None:
                 await notices.ping()
-                notice = await _next(notices, LISTENER_ANSWER_SECONDS_MAX)
+                notice = await _next(notices, self._answer_seconds_max)
         raise TimeoutError
 
     async def _join(self) -> None:
@@ -210,7 +218,7 @@ class RedisCache:
             # Owed again meanwhile? What was forgotten after it began is not forgotten by it.
             self._owes_epoch = False
             async with (
-                asyncio.timeout(LISTENER_ANSWER_SECONDS_MAX),
+                asyncio.timeout(self._answer_seconds_max),
                 self._redis.pipeline(transaction=False) as pipe,
             ):
                 pipe.set(_EPOCH, secrets.token_bytes(8))
@@ -238,7 +246,7 @@ class RedisCache:
         return hmac.digest(self._mark_key, text, "sha256")[:_MARK_BYTES]
 
 
-def redis_client(url: str) -> Redis:
+def redis_client(url: str, answer_seconds_max: float = LISTENER_ANSWER_SECONDS_MAX) -> Redis:
     """Return a client that gives up soon and retries nothing.
 
     Raises:
@@ -249,8 +257,8 @@ def redis_client(url: str) -> Redis:
             url,
             max_connections=CONNECTIONS_MAX,
             timeout=OPERATION_SECONDS_MAX,
-            socket_timeout=LISTENER_ANSWER_SECONDS_MAX,
-            socket_connect_timeout=LISTENER_ANSWER_SECONDS_MAX,
+            socket_timeout=answer_seconds_max,
+            socket_connect_timeout=answer_seconds_max,
             retry=Retry(NoBackoff(), 0),
             # With it the pool would hand out connections that it has not seen to be alive.
             maint_notifications_config=MaintNotificationsConfig(enabled=False),

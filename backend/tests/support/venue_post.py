@@ -7,14 +7,14 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from pydantic import SecretStr
 
 from backend.app.clock import Clock, utc_now
 from backend.app.errors import ClientOrderIdTaken, EngineElsewhere, OrderNotOpen
 from backend.app.services.keyed_hash import KeyedHash
-from backend.app.services.venue.correspondence import ASK_SECONDS_MAX, VenueCorrespondence
+from backend.app.services.venue.correspondence import Patience, VenueCorrespondence
 from backend.app.services.venue.desk import Answer, Depth, Known
 from backend.app.services.venue.leaders import VenueLeaders
 from backend.app.services.venue.mailbox import Mailbox
@@ -22,6 +22,7 @@ from backend.app.services.venue.remote import RemoteVenue
 from backend.app.services.venue.router import LeadingDesk
 from backend.app.services.venue.seal import Seal
 from backend.app.services.venue.streams import VenueStreams
+from backend.app.services.venue.wire import letter_body
 from backend.app.venue.batch import Done, OrderStatus
 from backend.app.venue.commands import CancelAllOrders, Command, MoveFunds, NewOrder
 from backend.app.workers.venue_courier import VenueCourier
@@ -29,7 +30,11 @@ from backend.app.workers.venue_courier import VenueCourier
 SECRET = SecretStr("0123456789abcdef" * 4)
 SHARD = 1
 _PLACED_AT = datetime(2026, 11, 21, tzinfo=UTC)
-_SECONDS_MAX = 20.0
+_SECONDS_MAX = 60.0
+_TELL_SECONDS = 0.02
+# As long as a courier puts up with. A slow machine loses nothing, and asks nothing twice.
+PATIENT: Final = Patience(ask_seconds_max=14, leaderless_seconds_max=14, ask_again_seconds=60)
+ASKS_AGAIN_SOON: Final = Patience(14, 14, ask_again_seconds=0.05)
 
 
 class Books:
@@ -78,7 +83,7 @@ class StandInEngine:
         self.is_leading = False
         self.may_go = asyncio.Event()
         self.may_go.set()
-        self.is_asked = asyncio.Event()
+        self.holds: list[Command] = []
         self.defect: Exception | None = None
 
     async def carry_out(self, commands: Sequence[Command]) -> list[Answer]:
@@ -87,7 +92,7 @@ class StandInEngine:
             raise EngineElsewhere(retry_after_seconds=1)
         if self.defect is not None:
             raise self.defect
-        self.is_asked.set()
+        self.holds += commands
         await self.may_go.wait()
         return [self.books.carry_out(each) for each in commands]
 
@@ -105,10 +110,10 @@ class StandInEngine:
 
 
 class MeddlingStreams(VenueStreams):
-    """A post that loses and doubles letters, as told."""
+    """A post that loses and doubles letters, as told; none because the machine is slow."""
 
     def __init__(self, url: str) -> None:
-        super().__init__(url)
+        super().__init__(url, _SECONDS_MAX)
         self.copies: Callable[[bytes], int] = lambda _: 1
         self.seen: list[tuple[str, bytes]] = []
 
@@ -129,14 +134,14 @@ class Party:
         engine: LeadingDesk,
         now: Clock = utc_now,
         secret: SecretStr = SECRET,
-        ask_seconds_max: float = ASK_SECONDS_MAX,
+        patience: Patience = PATIENT,
     ) -> None:
         self.seal = Seal(KeyedHash(secret, "venue-seal"))
         self.streams = streams
         self.mailbox = Mailbox(streams, self.seal)
         self.leaders = VenueLeaders(streams, self.seal, self.mailbox.name, (SHARD,))
         self.courier = VenueCourier({SHARD: engine}, self.mailbox, self.leaders, now)
-        self.correspondence = VenueCorrespondence(self.mailbox, self.leaders, now, ask_seconds_max)
+        self.correspondence = VenueCorrespondence(self.mailbox, self.leaders, now, patience)
         self.remote = RemoteVenue(SHARD, self.correspondence)
         self.is_leaving = False
 
@@ -144,11 +149,20 @@ class Party:
         """Say and learn who leads, as the worker does again and again."""
         while not self.is_leaving:
             await self.courier.tick()
-            await asyncio.sleep(self.courier.interval_seconds)
+            await asyncio.sleep(_TELL_SECONDS)
 
     async def knows_a_leader(self) -> None:
         """Wait until there is somebody to ask."""
-        await until(lambda: self.mailbox.is_heard and self.leaders.of(SHARD) is not None)
+        await self.is_heard()
+        await until(lambda: self.leaders.of(SHARD) is not None)
+
+    async def is_heard(self) -> None:
+        """Wait until letters arrive."""
+        name = self.mailbox.name
+        # At an empty mailbox the first look takes half a second.
+        nothing = self.seal.close(name, letter_body(name, [], []))
+        await VenueStreams.send(self.streams, [(name, nothing)])
+        await until(lambda: self.mailbox.is_heard)
 
 
 @asynccontextmanager

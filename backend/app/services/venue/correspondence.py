@@ -8,6 +8,7 @@ database does once, however often it is asked.
 import asyncio
 import itertools
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
@@ -37,6 +38,18 @@ Text = Callable[[int, int], bytes]
 """Makes the text of an ask of its number and the moment it ends."""
 
 
+@dataclass(frozen=True)
+class Patience:
+    """How long whoever asks waits: in all, for somebody to lead, and before it asks again."""
+
+    ask_seconds_max: float = ASK_SECONDS_MAX
+    leaderless_seconds_max: float = LEADERLESS_SECONDS_MAX
+    ask_again_seconds: float = ASK_AGAIN_SECONDS
+
+
+_USUAL: Final = Patience()
+
+
 class _Waiting:
     """An ask under way: whom it was sent to last, and whether somebody may have carried it out.
 
@@ -64,12 +77,12 @@ class VenueCorrespondence:
         mailbox: Mailbox,
         leaders: VenueLeaders,
         now: Clock,
-        seconds_max: float = ASK_SECONDS_MAX,
+        patience: Patience = _USUAL,
     ) -> None:
         self._mailbox = mailbox
         self._leaders = leaders
         self._now = now
-        self._seconds_max = seconds_max
+        self._patience = patience
         self._waiting: dict[int, _Waiting] = {}
         self._numbers = itertools.count(1)
 
@@ -93,13 +106,13 @@ class VenueCorrespondence:
         if len(self._waiting) >= ASKS_WAITING_MAX:
             raise _busy()
         number, waiting = next(self._numbers), _Waiting()
-        until = self._now() + timedelta(seconds=self._seconds_max)
+        until = self._now() + timedelta(seconds=self._patience.ask_seconds_max)
         written = text(number, round(until.timestamp() * 1000))
         if len(written) > ITEM_BYTES_MAX:
             raise PayloadTooLarge
         self._waiting[number] = waiting
         try:
-            async with asyncio.timeout(self._seconds_max):
+            async with asyncio.timeout(self._patience.ask_seconds_max):
                 return await self._answered(shard, written, waiting, is_repeatable=is_repeatable)
         except TimeoutError:
             is_unknown = waiting.is_doubtful or waiting.is_with_asked
@@ -118,7 +131,7 @@ class VenueCorrespondence:
             waiting.is_with_asked = self._mailbox.ask(leader, written)
             if not waiting.is_with_asked and not waiting.is_doubtful:
                 raise _busy()
-            said = await _heard(waiting.said)
+            said = await self._heard(waiting.said)
             if said is None:
                 waiting.is_doubtful = True
             elif not isinstance(said, _NOTHING_DONE):
@@ -129,7 +142,7 @@ class VenueCorrespondence:
     async def _leader(self, shard: int, waiting: _Waiting) -> str:
         if waiting.is_doubtful:
             return await self._leaders.known(shard)
-        async with asyncio.timeout(LEADERLESS_SECONDS_MAX):
+        async with asyncio.timeout(self._patience.leaderless_seconds_max):
             return await self._leaders.known(shard)
 
     async def _after_nothing(self, said: StrongroomError, waiting: _Waiting) -> None:
@@ -140,10 +153,9 @@ class VenueCorrespondence:
         waiting.is_with_asked = False
         await asyncio.sleep(REFUSED_PAUSE_SECONDS)
 
-
-async def _heard(said: "asyncio.Future[Said]") -> Said | None:
-    done, _ = await asyncio.wait({said}, timeout=ASK_AGAIN_SECONDS)
-    return said.result() if done else None
+    async def _heard(self, said: "asyncio.Future[Said]") -> Said | None:
+        done, _ = await asyncio.wait({said}, timeout=self._patience.ask_again_seconds)
+        return said.result() if done else None
 
 
 def _or_raise(said: Said) -> Reply:

@@ -14,7 +14,6 @@ from backend.app.logs import logger
 from backend.app.services.venue.seal import LetterForged, Seal
 from backend.app.services.venue.streams import (
     LETTER_BYTES_MAX,
-    SENDING_SECONDS_MAX,
     Letter,
     StreamsAway,
     VenueStreams,
@@ -78,7 +77,7 @@ class Mailbox:
         """Send what waits, if it goes quickly, and fall silent."""
         if self._tasks:
             with suppress(TimeoutError):
-                async with asyncio.timeout(SENDING_SECONDS_MAX):
+                async with asyncio.timeout(self._streams.seconds_max):
                     await self._all_sent.wait()
         self._is_stopping = True
         for task in self._tasks:

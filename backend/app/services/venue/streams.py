@@ -36,14 +36,15 @@ class StreamsAway(Exception):
 
 
 class VenueStreams:
-    """What the venue asks of Redis.
+    """What the venue asks of Redis, and how long it waits for an answer.
 
     Raises:
         ConfigurationError: the address is not one of a Redis.
     """
 
-    def __init__(self, url: str) -> None:
-        self._redis = redis_client(url)
+    def __init__(self, url: str, seconds_max: float = SENDING_SECONDS_MAX) -> None:
+        self._redis = redis_client(url, seconds_max)
+        self.seconds_max: Final = seconds_max
 
     async def send(self, letters: Sequence[tuple[str, bytes]]) -> None:
         """Put letters into the mailboxes of these names.
@@ -51,7 +52,7 @@ class VenueStreams:
         Raises:
             StreamsAway: some may be there, or none.
         """
-        async with _or_away(SENDING_SECONDS_MAX), self._redis.pipeline(transaction=False) as pipe:
+        async with _or_away(self.seconds_max), self._redis.pipeline(transaction=False) as pipe:
             for name, letter in letters:
                 pipe.xadd(_MAILBOX + name, {_FIELD: letter}, maxlen=LETTERS_UNREAD_MAX)
                 # Nobody empties the mailbox of a process that is gone.
@@ -66,7 +67,7 @@ class VenueStreams:
         """
         mailbox = _MAILBOX + name
         async with (
-            _or_away(READING_SECONDS + SENDING_SECONDS_MAX),
+            _or_away(READING_SECONDS + self.seconds_max),
             self._redis.pipeline(transaction=False) as pipe,
         ):
             if read:
@@ -86,7 +87,7 @@ class VenueStreams:
         Raises:
             StreamsAway: nothing is known.
         """
-        async with _or_away(SENDING_SECONDS_MAX), self._redis.pipeline(transaction=False) as pipe:
+        async with _or_away(self.seconds_max), self._redis.pipeline(transaction=False) as pipe:
             for shard, letter in told.items():
                 pipe.set(f"{_LEADER}{shard}", letter, px=round(LEADER_TOLD_SECONDS * 1000))
             names = [f"{_LEADER}{shard}" for shard in shards]

@@ -12,13 +12,24 @@ from backend.tests.support.valkey import Valkey
 from backend.tests.support.venue_post import SECRET
 
 SEAL = Seal(KeyedHash(SECRET, "venue-seal"))
+SECONDS_MAX = 60.0
 
 
 @pytest.fixture
 async def streams(valkey: Valkey) -> AsyncIterator[VenueStreams]:
-    streams = VenueStreams(valkey.url)
+    streams = VenueStreams(valkey.url, SECONDS_MAX)
     yield streams
     await streams.close()
+
+
+async def kept(valkey: Valkey, leaders: VenueLeaders, shard: int) -> int:
+    """Say who leads, for longer than the few seconds it is good for; return these."""
+    lasts_ms = 0
+    # Said again where the machine slept until it was over.
+    while lasts_ms <= 0 or not valkey.command("PERSIST", f"strongroom:venue:leader:{shard}"):
+        await leaders.renew([shard])
+        lasts_ms = int(valkey.command("PTTL", f"strongroom:venue:leader:{shard}"))
+    return lasts_ms
 
 
 async def test_who_leads_is_known_to_all_for_a_few_seconds(
@@ -26,12 +37,12 @@ async def test_who_leads_is_known_to_all_for_a_few_seconds(
 ) -> None:
     leading, asking = (VenueLeaders(streams, SEAL, name, (0, 1)) for name in ("one", "other"))
 
-    await leading.renew([1])
+    lasts_ms = await kept(valkey, leading, 1)
     await asking.renew([])
 
+    assert lasts_ms <= 3000
     assert (asking.of(0), asking.of(1), leading.of(1)) == (None, "one", "one")
     assert await asking.known(1) == "one"
-    assert 0 < valkey.command("PTTL", "strongroom:venue:leader:1") <= 3000
 
 
 async def test_who_says_it_no_more_is_forgotten(valkey: Valkey, streams: VenueStreams) -> None:
@@ -48,7 +59,7 @@ async def test_a_leader_of_another_shard_or_a_forged_one_is_none(
     valkey: Valkey, streams: VenueStreams
 ) -> None:
     leaders = VenueLeaders(streams, SEAL, "one", (0, 1, 2))
-    await leaders.renew([0])
+    await kept(valkey, leaders, 0)
     valkey.command("COPY", "strongroom:venue:leader:0", "strongroom:venue:leader:1")
     valkey.command("SET", "strongroom:venue:leader:2", "one")
 
