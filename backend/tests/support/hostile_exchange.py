@@ -3,7 +3,7 @@
 import asyncio
 import gzip
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from enum import StrEnum
 from urllib.parse import quote
@@ -11,6 +11,8 @@ from urllib.parse import quote
 _HUGE_BYTES = 10 * 1024 * 1024
 _BOMB_BYTES = 200 * 1024 * 1024
 _DRIP_SECONDS = 0.02
+# More than either takes: each is a few callbacks, one after the other.
+_STEPS = 10
 
 
 class Misbehaviour(StrEnum):
@@ -67,6 +69,7 @@ Answer = Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]
 async def serving(answer: Answer) -> AsyncIterator[tuple[str, Received]]:
     """Serve `answer` on a port of its own; yields the origin and what arrives there."""
     received = Received()
+    under_way: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         received.connections += 1
@@ -79,12 +82,33 @@ async def serving(answer: Answer) -> AsyncIterator[tuple[str, Received]]:
         finally:
             writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        under_way[asyncio.create_task(serve(reader, writer))] = writer
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     try:
         yield f"http://127.0.0.1:{port}", received
     finally:
         server.close()
+        await _end(under_way)
+
+
+async def _end(under_way: Mapping["asyncio.Task[None]", asyncio.StreamWriter]) -> None:
+    """Leave no connection behind: one that is found later is an error of whoever runs then."""
+    await _steps()
+    for task, writer in under_way.items():
+        # Also where the task has not begun, and cannot close anything itself.
+        task.cancel()
+        writer.transport.abort()
+    await asyncio.gather(*under_way, return_exceptions=True)
+    await _steps()
+
+
+async def _steps() -> None:
+    """Let the event loop hand over what it has accepted, or let go of what was closed."""
+    for _ in range(_STEPS):
+        await asyncio.sleep(0)
 
 
 async def record_only(_head: bytes, _writer: asyncio.StreamWriter) -> None:
