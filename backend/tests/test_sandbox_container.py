@@ -18,6 +18,7 @@ from backend.app.sandbox_container import SandboxContainer
 from backend.app.services.venue.spot_markets import SPOT_SHARD
 from backend.tests.support.settings import settings_for_tests
 from backend.tests.support.valkey import Valkey
+from backend.tests.support.venue import led
 
 SEED = b"a seed"
 
@@ -32,6 +33,7 @@ async def world(apart: Settings, database_url: str) -> AsyncIterator[VenueWorld]
     engine, sandbox = EngineContainer(apart, database_url), SandboxContainer(apart, database_url)
     await engine.start()
     await sandbox.start()
+    await led(engine.venue.engines[SPOT_SHARD])
     accounts = seeded_accounts(SEED, unix_now_ms())
     desk = sandbox.venue.desk(SPOT_SHARD)
     yield VenueWorld(SEED, unix_now_ms, accounts, desk, sandbox.database)

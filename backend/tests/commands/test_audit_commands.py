@@ -1,10 +1,8 @@
 """`strongroom audit` as a process: on a database of one's own, and while `up` runs."""
 
-import asyncio
 import csv
 import json
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,22 +15,16 @@ from backend.app.config import Settings
 from backend.app.container import Container
 from backend.app.database import Database
 from backend.tests.support.commands import strongroom
+from backend.tests.support.ports import ANY_PORTS
 from backend.tests.support.trail import append, event, tampered
 
 STRONGROOM = Path(sys.executable).with_name("strongroom")
-SECONDS_MAX = 60
+SECONDS_MAX = 120
 
 
 def environment(home: Path, **variables: str) -> dict[str, str]:
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    names = ("API_PORT", "SANDBOX_PORT", "PRICES_PORT")
-    ports = {name: str(free_port()) for name in names}
-    return {**kept, **ports, "STRONGROOM_HOME": str(home / "kept"), **variables}
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
+    return {**kept, **ANY_PORTS, "STRONGROOM_HOME": str(home / "kept"), **variables}
 
 
 def audit(*words: str, home: Path, **variables: str) -> "subprocess.CompletedProcess[str]":
@@ -63,10 +55,8 @@ def up(home: Path) -> Iterator["subprocess.Popen[str]"]:
 async def served(settings: Settings, database_url: str, database: Database) -> dict[str, str]:
     """The variables of an installation that has run and stopped: its trail is anchored."""
     service = Container(settings, database_url)
-    await service.start()
-    async with asyncio.timeout(10):
-        while service._anchors._proved is None:
-            await asyncio.sleep(0.01)
+    await service.open()
+    await service._anchors.tick()
     await append(database, *(event(n, user=n % 2) for n in range(6)))
     await service.stop()
     key = settings.vault.encryption_key

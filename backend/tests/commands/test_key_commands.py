@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from sqlalchemy import text
 from backend.app.database import Database
 from backend.app.services.crypto_service import CryptoService
 from backend.tests.support.commands import strongroom
+from backend.tests.support.ports import ANY_PORTS
 from backend.tests.support.postgres import cluster_url
 from backend.tests.support.vault_keys import add_data_keys, kids, new_key, start
 
@@ -31,19 +31,12 @@ def run(*words: str, home: Path, **variables: str) -> "subprocess.CompletedProce
     return strongroom(*words, cwd=home, env=environment(home, **variables))
 
 
-def free_port() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])
-
-
 @contextmanager
 def up(home: Path) -> Iterator[None]:
-    ports = {name: free_port() for name in ("API_PORT", "SANDBOX_PORT", "PRICES_PORT")}
     with subprocess.Popen(
         [STRONGROOM, "up"],
         cwd=home,
-        env=environment(home, **ports),
+        env=environment(home, **ANY_PORTS),
         text=True,
         stdout=subprocess.PIPE,
         start_new_session=True,

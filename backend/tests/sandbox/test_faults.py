@@ -1,6 +1,7 @@
 """Every fault of the deck as a raw client meets it, and who may set them."""
 
 import json
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from http.client import HTTPConnection, HTTPException
@@ -75,7 +76,7 @@ def play(sandbox: RunningSandbox, *rules: Mapping[str, Any], seed: str = "") -> 
 
 
 def raw(sandbox: RunningSandbox, exchange: str, path: str) -> tuple[int, Mapping[str, str], bytes]:
-    connection = HTTPConnection(urlsplit(sandbox.base_url).netloc, timeout=10)
+    connection = HTTPConnection(urlsplit(sandbox.base_url).netloc, timeout=60)
     with closing(connection):
         connection.request("GET", f"/{exchange}{path}")
         answer = connection.getresponse()
@@ -113,12 +114,14 @@ def test_a_clock_that_goes_wrong_tells_the_wrong_time_and_refuses_the_right_one(
 
     refused = sandbox.ask(exchange, keys, "GET", BALANCE[exchange])
     aligned = sandbox.ask(exchange, keys, "GET", BALANCE[exchange], now_ms=unix_now_ms() + ahead_ms)
+    before_ms = unix_now_ms()
     _, _, told = raw(sandbox, exchange, TIME[exchange])
+    first_digits = {str((at_ms + ahead_ms) // 10_000_000) for at_ms in (before_ms, unix_now_ms())}
 
     # HTX has no code of its own for it, but a text.
     assert classify_refusal(exchange, *refused).reason is Reason.CLOCK_SKEW
     assert aligned[0] == 200
-    assert str((unix_now_ms() + ahead_ms) // 10_000_000) in told.decode()
+    assert any(digits in told.decode() for digits in first_digits)
 
 
 def test_html_garbage_and_server_errors_are_what_they_say(sandbox: RunningSandbox) -> None:
@@ -173,12 +176,12 @@ def test_a_lost_reply_was_done_all_the_same(sandbox: RunningSandbox) -> None:
 
 def test_a_late_answer_is_late_and_whole(sandbox: RunningSandbox) -> None:
     play(sandbox, {"fault": "latency", "milliseconds": 150})
-    before_ms = unix_now_ms()
+    began = time.monotonic()
 
     status, _, _ = raw(sandbox, "kucoin", TIME["kucoin"])
 
     assert status == 200
-    assert unix_now_ms() - before_ms >= 150
+    assert time.monotonic() - began >= 0.15
 
 
 def test_the_same_deck_over_the_same_requests_strikes_the_same_ones(

@@ -8,15 +8,15 @@ import pytest
 
 from backend.app.database import Database
 from backend.tests.support.python_binance import (
-    LOOKS_UP_SECONDS,
+    SECONDS_MAX,
     blocking_client,
+    hang_up,
     listening_client,
 )
 from backend.tests.support.sandbox import RunningSandbox
 from backend.tests.support.venue_doors import doors_on
 
 SYMBOL = "BTCUSDT"
-SOON_SECONDS = 20
 
 
 @pytest.fixture
@@ -76,17 +76,19 @@ async def test_it_listens_to_its_account_and_to_the_market(doors: RunningSandbox
     url = doors.url("binance")
     maker = blocking_client(url, doors.account("binance", "second").keys)
     keys = doors.account("binance", "full").keys
-    async with listening_client(url, keys) as (client, streams):
-        told_market = streams.trade_socket(SYMBOL)
-        told_market.TIMEOUT = LOOKS_UP_SECONDS
-        async with streams.user_socket() as account, told_market as market:
-            await asyncio.to_thread(
-                maker.order_limit_sell, symbol=SYMBOL, quantity="0.2", price="60000.00"
-            )
-            await client.create_order(symbol=SYMBOL, side="BUY", type="MARKET", quantity="0.1")
-            async with asyncio.timeout(SOON_SECONDS):
-                reports = [await account.recv() for _ in range(3)]
-                trade = await market.recv()
+    async with (
+        listening_client(url, keys) as (client, streams),
+        streams.user_socket() as account,
+        streams.trade_socket(SYMBOL) as market,
+    ):
+        await asyncio.to_thread(
+            maker.order_limit_sell, symbol=SYMBOL, quantity="0.2", price="60000.00"
+        )
+        await client.create_order(symbol=SYMBOL, side="BUY", type="MARKET", quantity="0.1")
+        async with asyncio.timeout(SECONDS_MAX):
+            reports = [await account.recv() for _ in range(3)]
+            trade = await market.recv()
+        await hang_up(market)
 
     assert [each.get("x") for each in reports] == ["NEW", "TRADE", None]
     assert reports[2]["e"] == "outboundAccountPosition"

@@ -1,4 +1,4 @@
-"""Unmodified CCXT clients whose every address points at the sandbox."""
+"""Unmodified CCXT clients whose every address points at the sandbox, and who are patient."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -11,6 +11,8 @@ from ccxt import pro
 from backend.app.exchanges.wire import SigningKeys
 
 _URL_TABLES = ("api", "test", "demo", "demotrading")
+SECONDS_MAX = 60
+"""As long as a busy machine may take for an answer, and an exchange a request to be under way."""
 
 LEAN_OPTIONS: dict[str, dict[str, Any]] = {
     "binance": {"fetchMarkets": {"types": ["spot"]}, "fetchMargins": False},
@@ -44,7 +46,7 @@ async def ccxt_client(
         if keys.passphrase is not None:
             credentials["password"] = keys.passphrase
     client = getattr(ccxt, exchange)({"enableRateLimit": False, **credentials, **config})
-    client.timeout_on_exit = 0
+    _be_patient(client)
     for table in _URL_TABLES:
         if table in client.urls:
             client.urls[table] = redirected(client.urls[table], url)
@@ -61,7 +63,7 @@ async def streaming_client(
     """Yield a client that also listens, and can reach nothing but `url`."""
     credentials = {} if keys is None else {"apiKey": keys.api_key, "secret": keys.api_secret}
     client = getattr(pro, exchange)({"enableRateLimit": False, **credentials, **config})
-    client.timeout_on_exit = 0
+    _be_patient(client)
     streams = client.urls["api"]["ws"]
     client.urls["api"] = redirected(client.urls["api"], url)
     client.urls["api"]["ws"] = redirected(streams, url.replace("http", "ws", 1))
@@ -69,6 +71,12 @@ async def streaming_client(
         yield client
     finally:
         await client.close()
+
+
+def _be_patient(client: Any) -> None:
+    client.timeout_on_exit = 0
+    client.timeout = SECONDS_MAX * 1000
+    client.options["recvWindow"] = SECONDS_MAX * 1000
 
 
 def lean_config(exchange: str) -> dict[str, Any]:
