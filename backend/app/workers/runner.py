@@ -47,7 +47,10 @@ class WorkerRunner:
         ]
 
     async def stop(self) -> None:
-        """Let ticks under way end, break off those that take too long, and clear up."""
+        """Let ticks under way end, break off those that take too long, and clear up.
+
+        One that cannot let go does not keep the others from it.
+        """
         tasks, self._tasks = self._tasks, []
         self._stopping.set()
         if tasks:
@@ -57,7 +60,10 @@ class WorkerRunner:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
         for worker in self._workers:
-            await worker.close()
+            try:
+                await worker.close()
+            except Exception as error:  # noqa: BLE001 - each of the others is still to be closed
+                _LOG.warning("worker_close_failed", worker=worker.name, kind=type(error).__name__)
 
 
 async def _run(worker: Worker, stopping: asyncio.Event) -> None:

@@ -102,3 +102,15 @@ async def test_a_runner_that_never_started_stops() -> None:
     await WorkerRunner([worker]).stop()
 
     assert worker.closed
+
+
+async def test_a_worker_that_fails_to_let_go_does_not_keep_the_others_from_it() -> None:
+    class ClingingWorker(FailingWorker):
+        async def close(self) -> None:
+            raise OSError("text that no log needs")
+
+    worker = FailingWorker()
+
+    await WorkerRunner([ClingingWorker(), worker]).stop()
+
+    assert worker.closed
