@@ -6,12 +6,12 @@ from typing import Final, NamedTuple
 METHOD_LENGTH_MAX: Final = 20
 ROUTE_LENGTH_MAX: Final = 200
 ADDRESS_LENGTH_MAX: Final = 45
-DIGITS_MAX: Final = 9
 INTEGER_MAX: Final = 2**31 - 1
 
-# Where a request's state keeps who was admitted.
+# Where a request's state keeps who was admitted, and how much was read of its body.
 USER_ID: Final = "user_id"
 KEY_PREFIX: Final = "key_prefix"
+BODY_BYTES: Final = "body_bytes"
 
 
 class RequestEntry(NamedTuple):

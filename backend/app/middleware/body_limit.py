@@ -7,6 +7,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from backend.app.clock import Clock
 from backend.app.errors import PayloadTooLarge
 from backend.app.problems import refusal_problem
+from backend.app.request_entry import BODY_BYTES
 
 
 class BodyLimit:
@@ -26,8 +27,9 @@ class BodyLimit:
         if scope["type"] != "http" or not _has_body(scope):
             await self._app(scope, receive, send)
             return
-        read = await self._read(receive)
-        if read is None:
+        read, read_bytes = await self._read(receive)
+        scope["state"][BODY_BYTES] = read_bytes
+        if read_bytes > self._limit_bytes:
             refusal = PayloadTooLarge(f"A body may have {self._limit_bytes} bytes at the most.")
             answer = refusal_problem(refusal, scope["state"]["request_id"], self._clock())
             await answer(scope, receive, send)
@@ -38,17 +40,15 @@ class BodyLimit:
 
         await self._app(scope, replayed, send)
 
-    async def _read(self, receive: Receive) -> deque[Message] | None:
+    async def _read(self, receive: Receive) -> tuple[deque[Message], int]:
         messages: deque[Message] = deque()
         read_bytes = 0
         while True:
             message = await receive()
             messages.append(message)
             read_bytes += len(message.get("body", b""))
-            if read_bytes > self._limit_bytes:
-                return None
-            if not message.get("more_body", False):
-                return messages
+            if read_bytes > self._limit_bytes or not message.get("more_body", False):
+                return messages, read_bytes
 
 
 def _has_body(scope: Scope) -> bool:

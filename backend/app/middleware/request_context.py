@@ -15,7 +15,7 @@ from backend.app.logs import log_request, logger
 from backend.app.problems import PROBLEM_CODE, internal_problem
 from backend.app.request_entry import (
     ADDRESS_LENGTH_MAX,
-    DIGITS_MAX,
+    BODY_BYTES,
     INTEGER_MAX,
     KEY_PREFIX,
     METHOD_LENGTH_MAX,
@@ -123,16 +123,9 @@ def _entry(
         key_prefix=state.get(KEY_PREFIX),
         address=client[0][:ADDRESS_LENGTH_MAX] if client else None,
         duration_us=min(round(elapsed_seconds * 1_000_000), INTEGER_MAX),
-        request_bytes=_claimed_bytes(scope),
+        request_bytes=state.get(BODY_BYTES, 0),
         response_bytes=min(answer.body_bytes, INTEGER_MAX),
     )
-
-
-def _claimed_bytes(scope: Scope) -> int:
-    for name, value in scope["headers"]:
-        if name == b"content-length" and value.isdigit() and len(value) <= DIGITS_MAX:
-            return int(value)
-    return 0
 
 
 def asked_id(scope: Scope) -> str | None:

@@ -11,6 +11,7 @@ from starlette.types import Message, Receive, Scope, Send
 from backend.app.clock import utc_now
 from backend.app.middleware.body_limit import BodyLimit
 from backend.app.middleware.request_context import RequestContext
+from backend.app.request_entry import RequestEntry
 
 LIMIT_BYTES = 1000
 
@@ -21,8 +22,13 @@ async def measure(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 @pytest.fixture
-async def client() -> AsyncIterator[AsyncClient]:
-    app = RequestContext(BodyLimit(measure, LIMIT_BYTES, utc_now), utc_now)
+def noted() -> list[RequestEntry]:
+    return []
+
+
+@pytest.fixture
+async def client(noted: list[RequestEntry]) -> AsyncIterator[AsyncClient]:
+    app = RequestContext(BodyLimit(measure, LIMIT_BYTES, utc_now), utc_now, noted.append)
     transport = ASGITransport(app=app)
     async with AsyncClient(transport=transport, base_url="http://test") as client:
         yield client
@@ -51,6 +57,19 @@ async def test_a_longer_body_is_refused(client: AsyncClient, length: int) -> Non
     assert told.json()["code"] == "payload-too-large"
     assert told.json()["request_id"] == told.headers["x-request-id"]
     assert str(LIMIT_BYTES) in told.json()["detail"]
+
+
+async def test_what_was_read_is_noted_whatever_was_said_of_it(
+    client: AsyncClient, noted: list[RequestEntry]
+) -> None:
+    await client.post("/", content=b"x" * 50)
+    await client.post("/", content=in_pieces(50, 7))
+    await client.post("/", content=in_pieces(100 * LIMIT_BYTES, 7))
+    await client.get("/")
+
+    *told, too_long, none = [entry.request_bytes for entry in noted]
+    assert (told, none) == ([50, 50], 0)
+    assert LIMIT_BYTES < too_long < 2 * LIMIT_BYTES
 
 
 async def test_no_more_is_read_than_shows_that_it_is_too_long() -> None:
