@@ -11,14 +11,16 @@ from backend.app.exchanges.connector import Connector, ConnectorSettings
 from backend.app.exchanges.outbound import OutboundLimits
 from backend.app.exchanges.reasons import Reason
 from backend.app.exchanges.registry import SUPPORTED
-from backend.app.exchanges.verification import ExchangeKeys
+from backend.app.exchanges.verification import ExchangeKeys, Verification
 from backend.app.secret_value import SecretValue
 from backend.tests.support.hostile_exchange import Misbehaviour, misbehave, record_only, serving
 
 _KEY = "canary-key-7f3a91c2"
 _SECRET = "canary-secret-55d0e8b1"
 _PASSPHRASE = "canary-passphrase-c4"
-_SHORT = OutboundLimits(connect_seconds=0.3, read_seconds=0.2, total_seconds=0.3)
+# Where nothing comes in the end; doubled where a slow machine has not even asked by then.
+_SECONDS_MIN, _SECONDS_MAX = 0.3, 60.0
+_NEVER_ENDING = {Misbehaviour.DRIP, Misbehaviour.HANG}
 
 
 def _keys() -> ExchangeKeys:
@@ -35,9 +37,11 @@ async def test_a_hostile_exchange_gets_no_verdict_and_gives_nothing_away(
         serving(record_only) as (foreign, stranger),
         serving(misbehave(misbehaviour, exchange, foreign)) as (origin, asked),
     ):
-        connector = Connector(ConnectorSettings(Environment.SANDBOX, origin, _SHORT))
-        verification = await connector.verify(exchange, _keys())
-        await connector.close()
+        seconds = _SECONDS_MIN if misbehaviour in _NEVER_ENDING else _SECONDS_MAX
+        verification = await _verified(exchange, origin, seconds)
+        while not asked.bytes_total and seconds < _SECONDS_MAX:
+            seconds *= 2
+            verification = await _verified(exchange, origin, seconds)
 
     assert asked.bytes_total > 0
     assert verification.refusal is not None
@@ -49,6 +53,15 @@ async def test_a_hostile_exchange_gets_no_verdict_and_gives_nothing_away(
     for canary in (_KEY, _SECRET, _PASSPHRASE):
         assert canary not in told
         assert base64.b64encode(canary.encode()).decode() not in told
+
+
+async def _verified(exchange: str, origin: str, seconds: float) -> Verification:
+    limits = OutboundLimits(connect_seconds=seconds, read_seconds=seconds, total_seconds=seconds)
+    connector = Connector(ConnectorSettings(Environment.SANDBOX, origin, limits))
+    try:
+        return await connector.verify(exchange, _keys())
+    finally:
+        await connector.close()
 
 
 async def test_the_foreign_origin_would_have_seen_a_client_that_follows_redirects() -> None:
