@@ -216,7 +216,7 @@ class MoneyLaws(RuleBasedStateMachine):
 
 
 TestMoneyLaws = MoneyLaws.TestCase
-TestMoneyLaws.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+TestMoneyLaws.settings = settings(stateful_step_count=25)
 
 
 @pytest.fixture
