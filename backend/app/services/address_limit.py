@@ -12,7 +12,7 @@ from limits.aio.strategies import MovingWindowRateLimiter
 from pydantic import SecretStr
 
 from backend.app.errors import AddressThrottled
-from backend.app.services.shared_windows import SharedWindows
+from backend.app.services.shared_windows import REDIS_SECONDS_MAX, SharedWindows
 
 ATTEMPTS_PER_MINUTE: Final = 20
 NETWORKS_REMEMBERED_MAX: Final = 10_000
@@ -24,10 +24,15 @@ class AddressLimit:
     """Counts attempts by address and kind, over a moving minute."""
 
     def __init__(
-        self, redis_url: SecretStr | None, monotonic: Callable[[], float] = time.monotonic
+        self,
+        redis_url: SecretStr | None,
+        monotonic: Callable[[], float] = time.monotonic,
+        redis_seconds_max: float = REDIS_SECONDS_MAX,
     ) -> None:
         self._limit = RateLimitItemPerMinute(ATTEMPTS_PER_MINUTE)
-        self._windows = SharedWindows(MovingWindowRateLimiter, redis_url, monotonic)
+        self._windows = SharedWindows(
+            MovingWindowRateLimiter, redis_url, monotonic, redis_seconds_max
+        )
 
     async def take(self, kind: str, address: str) -> None:
         """Count one attempt.

@@ -22,7 +22,7 @@ from pydantic import SecretStr
 from backend.app.config import RateLimitSettings
 from backend.app.errors import RequestsThrottled
 from backend.app.services.address_limit import network_of
-from backend.app.services.shared_windows import SharedWindows
+from backend.app.services.shared_windows import REDIS_SECONDS_MAX, SharedWindows
 
 ALLOWANCE: Final = "allowance"
 """Where a request's state keeps what its sender may still ask."""
@@ -61,12 +61,15 @@ class RequestLimit:
         redis_url: SecretStr | None,
         wall: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
+        redis_seconds_max: float = REDIS_SECONDS_MAX,
     ) -> None:
         limit = settings.rl_max_requests
         self._item = RateLimitItemPerSecond(limit, settings.rl_window_sec) if limit else None
         self._seconds = settings.rl_window_sec
         self._portion = _portion(limit)
-        self._windows = SharedWindows(FixedWindowRateLimiter, redis_url)
+        self._windows = SharedWindows(
+            FixedWindowRateLimiter, redis_url, redis_seconds_max=redis_seconds_max
+        )
         # The library counts in wall time.
         self._wall = wall
         self._monotonic = monotonic

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-_REDIS_TIMEOUT_SECONDS: Final = 0.2
+REDIS_SECONDS_MAX: Final = 0.2
 _REDIS_PAUSE_SECONDS: Final = 5.0
 
 _Told = TypeVar("_Told")
@@ -30,9 +30,10 @@ class SharedWindows:
         strategy: type[RateLimiter],
         redis_url: SecretStr | None,
         monotonic: Callable[[], float] = time.monotonic,
+        redis_seconds_max: float = REDIS_SECONDS_MAX,
     ) -> None:
         self._alone = strategy(MemoryStorage())
-        self._storage = _shared_storage(redis_url)
+        self._storage = _shared_storage(redis_url, redis_seconds_max)
         self._shared = strategy(self._storage) if self._storage else None
         self._monotonic = monotonic
         self._shared_again_at = 0.0
@@ -60,7 +61,7 @@ class SharedWindows:
         return await question(self._alone)
 
 
-def _shared_storage(redis_url: SecretStr | None) -> RedisStorage | None:
+def _shared_storage(redis_url: SecretStr | None, seconds_max: float) -> RedisStorage | None:
     if redis_url is None:
         return None
     url = redis_url.get_secret_value()
@@ -70,8 +71,8 @@ def _shared_storage(redis_url: SecretStr | None) -> RedisStorage | None:
         wrap_exceptions=True,
         implementation="redispy",
         key_prefix="strongroom:limits",
-        socket_timeout=_REDIS_TIMEOUT_SECONDS,
-        socket_connect_timeout=_REDIS_TIMEOUT_SECONDS,
+        socket_timeout=seconds_max,
+        socket_connect_timeout=seconds_max,
         # redis-py would try again for seconds.
         retry=Retry(NoBackoff(), 0),  # type: ignore[arg-type]
     )

@@ -22,8 +22,10 @@ def valkey() -> Iterator[ValkeyServer]:
     server.terminate()
 
 
-def shared(valkey: ValkeyServer) -> AddressLimit:
-    return AddressLimit(SecretStr(f"redis://127.0.0.1:{valkey.port}/0"))
+def shared(valkey: ValkeyServer, **patience: float) -> AddressLimit:
+    # A busy machine takes its time; whoever is not answered in time counts alone.
+    patience = {"redis_seconds_max": 60.0, **patience}
+    return AddressLimit(SecretStr(f"redis://127.0.0.1:{valkey.port}/0"), **patience)
 
 
 async def admitted(limit: AddressLimit, attempts: int, address: str = HERE) -> int:
@@ -74,8 +76,9 @@ async def test_a_dead_redis_refuses_nobody_it_should_not(valkey: ValkeyServer) -
 
 
 async def test_a_hung_redis_is_waited_for_once(valkey: ValkeyServer) -> None:
-    limit = shared(valkey)
-    await limit.take("login", HERE)
+    limit = shared(valkey, redis_seconds_max=0.2)
+    # Counted apart, wherever it was counted.
+    await limit.take("register", HERE)
     os.kill(valkey_pid(valkey), signal.SIGSTOP)
     try:
         assert await admitted(limit, 25) == ATTEMPTS_PER_MINUTE

@@ -30,7 +30,8 @@ class Process(CacheService):
     """A process that tells which notices it has heard, and what its reads may not fall behind."""
 
     def __init__(self, url: str) -> None:
-        self.redis = RedisCache(url, b"m" * 32)
+        # Patient, so that a busy machine does not make it step aside from what is tried here.
+        self.redis = RedisCache(url, b"m" * 32, operation_seconds_max=60.0, answer_seconds_max=60.0)
         super().__init__(self.redis)
         self.dropped: set[str] = set()
         self.floor = 0

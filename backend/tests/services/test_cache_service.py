@@ -99,7 +99,7 @@ async def process(
     valkey: Valkey, hands: Callable[[], float] | None = None
 ) -> AsyncIterator[CacheService]:
     """Another process of the same installation, as far as the cache can tell."""
-    remote = RedisCache(valkey.url, b"m" * 32)
+    remote = RedisCache(valkey.url, b"m" * 32, operation_seconds_max=60.0, answer_seconds_max=60.0)
     cache = CacheService(remote, hands or Hands())
     await cache.start()
     try:
@@ -364,11 +364,14 @@ async def test_a_change_made_while_redis_was_away_is_seen_by_all_when_it_is_back
     async with process(valkey) as first, process(valkey) as second:
         await truth.read_by(first)
         await truth.read_by(second)
+        assert first._remote is not None
+        first._remote._operation_seconds_max = 0.05
         valkey.hang()
         truth.value = b"two"
         await first.forget(KEY, TTL_SECONDS)
         assert await truth.read_by(first) == b"two"
         valkey.resume()
+        first._remote._operation_seconds_max = 60.0
 
         await eventually(lambda: first._remote is not None and first._remote.is_used)
         await eventually(lambda: KEY not in second._local)

@@ -2,9 +2,8 @@
 
 import asyncio
 import ssl
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,10 +16,13 @@ from structlog.testing import capture_logs
 
 from backend.app.errors import ConfigurationError
 from backend.app.services.redis_cache import OPERATION_SECONDS_MAX, RedisCache
+from backend.tests.support.at_once import AtOnce
 from backend.tests.support.valkey import Valkey, eventually
 
 MARK_KEY = b"m" * 32
 TTL_SECONDS = 60.0
+# A busy machine takes its time: what is not answered within the house's own bound is a miss.
+PATIENCE_SECONDS = 60.0
 
 
 def _ignore(*_: str) -> None:
@@ -29,13 +31,30 @@ def _ignore(*_: str) -> None:
 
 @asynccontextmanager
 async def joined(url: str, mark_key: bytes = MARK_KEY) -> AsyncIterator[RedisCache]:
-    cache = RedisCache(url, mark_key)
+    cache = RedisCache(
+        url,
+        mark_key,
+        operation_seconds_max=PATIENCE_SECONDS,
+        answer_seconds_max=PATIENCE_SECONDS,
+    )
     await cache.start(_ignore, _ignore)
     try:
         await eventually(lambda: cache.is_used)
         yield cache
     finally:
         await cache.stop()
+
+
+@contextmanager
+def hung(valkey: Valkey, cache: RedisCache) -> Iterator[None]:
+    """Let the server answer nothing until the block ends, and the cache wait for a moment only."""
+    cache._operation_seconds_max = 0.05
+    valkey.hang()
+    try:
+        yield
+    finally:
+        valkey.resume()
+        cache._operation_seconds_max = PATIENCE_SECONDS
 
 
 @pytest.fixture
@@ -191,10 +210,9 @@ async def test_what_could_not_be_forgotten_is_forgotten_before_redis_is_used_aga
 ) -> None:
     async with joined(valkey.url) as other:
         await remember(cache, "list:1", b"old")
-        valkey.hang()
-        await cache.forget("list:1", TTL_SECONDS)
-        assert not cache.is_used
-        valkey.resume()
+        with hung(valkey, cache):
+            await cache.forget("list:1", TTL_SECONDS)
+            assert not cache.is_used
 
         await eventually(lambda: cache.is_used)
 
@@ -207,15 +225,14 @@ async def test_a_forget_given_up_half_way_counts_as_failed(
     valkey: Valkey, cache: RedisCache
 ) -> None:
     await remember(cache, "list:1", b"old")
-    valkey.hang()
-    forgetting = asyncio.create_task(cache.forget("list:1", TTL_SECONDS))
-    await asyncio.sleep(0)
-    forgetting.cancel()
-    await asyncio.wait({forgetting})
+    with hung(valkey, cache):
+        forgetting = asyncio.create_task(cache.forget("list:1", TTL_SECONDS))
+        await asyncio.sleep(0)
+        forgetting.cancel()
+        await asyncio.wait({forgetting})
 
-    assert not cache.is_used
+        assert not cache.is_used
 
-    valkey.resume()
     await eventually(lambda: cache.is_used)
     assert await read(cache, "list:1") is None
 
@@ -223,15 +240,13 @@ async def test_a_forget_given_up_half_way_counts_as_failed(
 async def test_a_hung_server_costs_one_short_wait_and_then_nothing(
     valkey: Valkey, cache: RedisCache
 ) -> None:
+    assert RedisCache(valkey.url, MARK_KEY)._operation_seconds_max == OPERATION_SECONDS_MAX <= 0.1
     await remember(cache, "list:1", b"one")
-    valkey.hang()
+    with hung(valkey, cache):
+        assert await cache.get("list:1", TTL_SECONDS) == (None, None)
+        for _ in range(100):
+            assert AtOnce(cache).get("list:1", TTL_SECONDS) == (None, None)
 
-    first_seconds = await _seconds(cache.get("list:1", TTL_SECONDS))
-    next_seconds = await _seconds(*(cache.get("list:1", TTL_SECONDS) for _ in range(100)))
-
-    assert first_seconds < OPERATION_SECONDS_MAX * 5
-    assert next_seconds < OPERATION_SECONDS_MAX
-    valkey.resume()
     await eventually(lambda: cache.is_used)
     assert await read(cache, "list:1") == b"one"
 
@@ -241,9 +256,14 @@ async def test_a_late_answer_never_answers_another_question(
 ) -> None:
     for number in range(20):
         await remember(cache, f"list:{number}", b"%d" % number)
-    valkey.hang()
-    await asyncio.gather(*(cache.get(f"list:{number}", TTL_SECONDS) for number in range(20)))
-    valkey.resume()
+
+    async def ask_all() -> None:
+        await asyncio.gather(*(cache.get(f"list:{number}", TTL_SECONDS) for number in range(20)))
+
+    # The first time they open connections, the second time they ask on them.
+    await ask_all()
+    with hung(valkey, cache):
+        await ask_all()
     await eventually(lambda: cache.is_used)
 
     found = [await read(cache, f"list:{number}") for number in reversed(range(20))]
@@ -408,9 +428,3 @@ def write_certificate(certificate_file: Path, key_file: Path) -> None:
     )
     certificate_file.write_bytes(certificate.public_bytes(Encoding.PEM))
     key_file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-
-
-async def _seconds(*waits: Awaitable[object]) -> float:
-    started = time.monotonic()
-    await asyncio.gather(*waits)
-    return time.monotonic() - started

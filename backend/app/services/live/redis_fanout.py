@@ -37,8 +37,9 @@ class RedisFanout:
         ConfigurationError: the address is not one of a Redis.
     """
 
-    def __init__(self, url: str) -> None:
-        self._redis = redis_client(url)
+    def __init__(self, url: str, answer_seconds_max: float = SENDING_SECONDS_MAX) -> None:
+        self._redis = redis_client(url, answer_seconds_max)
+        self._answer_seconds_max = answer_seconds_max
         self._waiting: dict[str, int] = {}
         self._something_waits = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -72,7 +73,7 @@ class RedisFanout:
             # What is said while this is under way goes out together, with the next.
             said, self._waiting = self._waiting, {}
             try:
-                async with asyncio.timeout(SENDING_SECONDS_MAX):
+                async with asyncio.timeout(self._answer_seconds_max):
                     await self._redis.publish(_CHANNEL, json.dumps(said))
             except _FAILURES as error:
                 self._say_away(error)
@@ -95,7 +96,7 @@ class RedisFanout:
             notice = await notices.get_message(timeout=PING_SECONDS)
             if notice is None:
                 await notices.ping()
-                notice = await notices.get_message(timeout=PING_SECONDS)
+                notice = await notices.get_message(timeout=self._answer_seconds_max)
             if notice is None:
                 raise TimeoutError
             if notice["type"] == "message":

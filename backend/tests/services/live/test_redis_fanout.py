@@ -24,7 +24,8 @@ CHANNEL = "strongroom:#live"
 
 @asynccontextmanager
 async def fanout(url: str, heard: list[Heads]) -> AsyncIterator[RedisFanout]:
-    fanout = RedisFanout(url)
+    # A busy machine takes its time; who is gone is noticed all the same.
+    fanout = RedisFanout(url, answer_seconds_max=60.0)
     fanout.start(heard.append)
     try:
         await until(fanout.is_heard.is_set)
