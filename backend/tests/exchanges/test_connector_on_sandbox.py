@@ -9,15 +9,15 @@ from urllib.parse import quote
 
 import pytest
 
-from backend.app.enums import Environment, Known
+from backend.app.enums import Known
 from backend.app.errors import CredentialRefused, ExchangeThrottled, ExchangeUnreachable
-from backend.app.exchanges.connector import Connector, ConnectorSettings
+from backend.app.exchanges.connector import Connector
 from backend.app.exchanges.reasons import Reason, Standing
 from backend.app.exchanges.registry import SUPPORTED
 from backend.app.exchanges.verification import ExchangeKeys
 from backend.app.exchanges.wire import SigningKeys
 from backend.app.secret_value import SecretValue
-from backend.tests.support.sandbox import RunningSandbox, running_sandbox
+from backend.tests.support.sandbox import RunningSandbox, patient, running_sandbox
 from backend.tests.support.seeded_reasons import CASES, expected_reason
 
 
@@ -28,7 +28,7 @@ def _exchange_keys(keys: SigningKeys) -> ExchangeKeys:
 
 @asynccontextmanager
 async def _connected(origin: str) -> AsyncIterator[Connector]:
-    connector = Connector(ConnectorSettings(Environment.SANDBOX, origin))
+    connector = Connector(patient(origin))
     try:
         yield connector
     finally:

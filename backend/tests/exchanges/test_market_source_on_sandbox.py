@@ -22,7 +22,9 @@ from backend.app.exchanges.market_source import MarketSource, MarketSourceSettin
 from backend.app.exchanges.registry import SUPPORTED
 from backend.app.sandbox.listings import LISTINGS
 from backend.app.sandbox.prices import PricePath
-from backend.tests.support.sandbox import SEED, RunningSandbox, running_sandbox
+from backend.tests.support.sandbox import PATIENT, SEED, RunningSandbox, running_sandbox
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -38,17 +40,26 @@ def still_sandbox() -> Iterator[RunningSandbox]:
         yield running
 
 
-@pytest_asyncio.fixture
+def _settings(sandbox: RunningSandbox) -> MarketSourceSettings:
+    return MarketSourceSettings(
+        Environment.SANDBOX,
+        sandbox.base_url,
+        limits=PATIENT,
+        question_seconds=PATIENT.total_seconds,
+    )
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def still(still_sandbox: RunningSandbox) -> AsyncIterator[MarketSource]:
-    settings = MarketSourceSettings(Environment.SANDBOX, still_sandbox.base_url)
-    source = MarketSource(settings, clock=lambda: _STILL)
+    source = MarketSource(_settings(still_sandbox), clock=lambda: _STILL)
     yield source
     await source.close()
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def source(sandbox: RunningSandbox) -> AsyncIterator[MarketSource]:
-    source = MarketSource(MarketSourceSettings(Environment.SANDBOX, sandbox.base_url))
+    """One for all: it keeps the lists of markets."""
+    source = MarketSource(_settings(sandbox))
     yield source
     await source.close()
 

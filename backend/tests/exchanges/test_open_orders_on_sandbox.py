@@ -7,15 +7,14 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from backend.app.enums import Environment
 from backend.app.errors import CredentialRefused, ExchangeThrottled, ExchangeUnreachable
-from backend.app.exchanges.connector import Connector, ConnectorSettings
+from backend.app.exchanges.connector import Connector
 from backend.app.exchanges.registry import SUPPORTED
 from backend.app.exchanges.verification import ExchangeKeys
 from backend.app.exchanges.wire import SigningKeys
 from backend.app.secret_value import SecretValue
 from backend.tests.support.ccxt_clients import ccxt_client, lean_config
-from backend.tests.support.sandbox import RunningSandbox
+from backend.tests.support.sandbox import RunningSandbox, patient
 
 SYMBOLS = ("BTC/USDT", "ETH/USDT")
 
@@ -27,7 +26,7 @@ def exchange_keys(keys: SigningKeys) -> ExchangeKeys:
 
 @pytest_asyncio.fixture
 async def connector(sandbox: RunningSandbox) -> AsyncIterator[Connector]:
-    made = Connector(ConnectorSettings(Environment.SANDBOX, sandbox.base_url))
+    made = Connector(patient(sandbox.base_url))
     yield made
     await made.close()
 

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from backend.app.enums import Environment, Evidence, Known
-from backend.app.exchanges.connector import Connector, ConnectorSettings
+from backend.app.enums import Evidence, Known
+from backend.app.exchanges.connector import Connector
 from backend.app.exchanges.registry import SUPPORTED
 from backend.app.exchanges.verification import ExchangeKeys, Verification
 from backend.app.secret_value import SecretValue
 from backend.tests.support.hostile_exchange import Answer, reply, serving
-from backend.tests.support.sandbox import RunningSandbox, running_sandbox
+from backend.tests.support.sandbox import RunningSandbox, patient, running_sandbox
 
 BALANCE_REQUESTS = {"htx": 2}
 KEYS = ExchangeKeys("key", SecretValue("secret"), SecretValue("phrase"))
@@ -62,7 +62,7 @@ def exchange_that(
 
 async def verified(exchange: str, answer: Answer) -> Verification:
     async with serving(answer) as (origin, _):
-        connector = Connector(ConnectorSettings(Environment.SANDBOX, origin))
+        connector = Connector(patient(origin))
         found = await connector.verify(exchange, KEYS)
         await connector.close()
     return found
@@ -80,7 +80,7 @@ async def test_a_passport_costs_two_requests_beyond_the_balance_at_the_most(
     keys = sandbox.account(exchange, "full").keys
     phrase = None if keys.passphrase is None else SecretValue(keys.passphrase)
     closed = ExchangeKeys(keys.api_key, SecretValue(keys.api_secret), phrase)
-    connector = Connector(ConnectorSettings(Environment.SANDBOX, sandbox.base_url))
+    connector = Connector(patient(sandbox.base_url))
 
     first = await connector.verify(exchange, closed)
     second = await connector.verify(exchange, closed)

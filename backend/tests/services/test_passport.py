@@ -90,18 +90,42 @@ def sandbox() -> Iterator[RunningSandbox]:
         yield running
 
 
-async def issued(sandbox: RunningSandbox, exchange: str) -> dict[str, Passport | None]:
-    connector = Connector(ConnectorSettings(Environment.SANDBOX, sandbox.base_url))
-    passports = {}
-    for account in sandbox.accounts:
-        if account.exchange == exchange:
-            keys = account.keys
-            phrase = None if keys.passphrase is None else SecretValue(keys.passphrase)
-            closed = ExchangeKeys(keys.api_key, SecretValue(keys.api_secret), phrase)
-            found = await connector.verify(exchange, closed)
-            passports[account.name] = issue_passport(found, Environment.SANDBOX, datetime.now(UTC))
-    await connector.close()
-    return passports
+Passports = dict[str, Passport | None]
+
+
+class Issuer:
+    """Tries every account of an exchange once, and remembers what came of it."""
+
+    def __init__(self, sandbox: RunningSandbox) -> None:
+        self._sandbox = sandbox
+        self._issued: dict[str, Passports] = {}
+        self.took: dict[str, timedelta] = {}
+
+    async def of(self, exchange: str) -> Passports:
+        if exchange not in self._issued:
+            begun = datetime.now(UTC)
+            self._issued[exchange] = await self._tried(exchange)
+            self.took[exchange] = datetime.now(UTC) - begun
+        return self._issued[exchange]
+
+    async def _tried(self, exchange: str) -> Passports:
+        connector = Connector(ConnectorSettings(Environment.SANDBOX, self._sandbox.base_url))
+        passports = {}
+        for account in self._sandbox.accounts:
+            if account.exchange == exchange:
+                keys = account.keys
+                phrase = None if keys.passphrase is None else SecretValue(keys.passphrase)
+                closed = ExchangeKeys(keys.api_key, SecretValue(keys.api_secret), phrase)
+                found = await connector.verify(exchange, closed)
+                passport = issue_passport(found, Environment.SANDBOX, datetime.now(UTC))
+                passports[account.name] = passport
+        await connector.close()
+        return passports
+
+
+@pytest.fixture(scope="module")
+def issuer(sandbox: RunningSandbox) -> Issuer:
+    return Issuer(sandbox)
 
 
 def expected_rights(exchange: str, account: str) -> dict[str, str]:
@@ -112,9 +136,9 @@ def expected_rights(exchange: str, account: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("exchange", SUPPORTED)
 async def test_the_passport_of_every_seeded_account_is_right(
-    sandbox: RunningSandbox, exchange: str
+    sandbox: RunningSandbox, issuer: Issuer, exchange: str
 ) -> None:
-    passports = await issued(sandbox, exchange)
+    passports = await issuer.of(exchange)
 
     assert {name for name, passport in passports.items() if passport is None} == WITHOUT
     held = {name: passport for name, passport in passports.items() if passport is not None}
@@ -133,9 +157,9 @@ async def test_the_passport_of_every_seeded_account_is_right(
 
 @pytest.mark.parametrize("exchange", SUPPORTED)
 async def test_the_end_of_a_key_is_told_where_the_exchange_tells_it(
-    sandbox: RunningSandbox, exchange: str
+    sandbox: RunningSandbox, issuer: Issuer, exchange: str
 ) -> None:
-    passports = await issued(sandbox, exchange)
+    passports = await issuer.of(exchange)
 
     passport, ends_at = passports["expiring_soon"], sandbox.account(exchange, "expiring_soon")
     assert passport is not None
@@ -153,9 +177,9 @@ async def test_the_end_of_a_key_is_told_where_the_exchange_tells_it(
 
 @pytest.mark.parametrize("exchange", SUPPORTED)
 async def test_every_statement_names_what_it_rests_on_and_no_other_does(
-    sandbox: RunningSandbox, exchange: str
+    issuer: Issuer, exchange: str
 ) -> None:
-    for name, passport in (await issued(sandbox, exchange)).items():
+    for name, passport in (await issuer.of(exchange)).items():
         if passport is None:
             continue
         silent = {None, Known.UNKNOWN}
@@ -169,10 +193,8 @@ async def test_every_statement_names_what_it_rests_on_and_no_other_does(
         assert (passport.unknown_because is None) == (Known.UNKNOWN not in rights), name
 
 
-async def test_gate_tells_a_sub_account_nothing_and_the_passport_says_why(
-    sandbox: RunningSandbox,
-) -> None:
-    passports = await issued(sandbox, "gate")
+async def test_gate_tells_a_sub_account_nothing_and_the_passport_says_why(issuer: Issuer) -> None:
+    passports = await issuer.of("gate")
 
     sub, main = passports["sub_account"], passports["withdrawal_enabled"]
     assert sub is not None
@@ -187,9 +209,9 @@ async def test_gate_tells_a_sub_account_nothing_and_the_passport_says_why(
 
 @pytest.mark.parametrize("exchange", SUPPORTED)
 async def test_the_clock_is_read_by_a_time_call_where_the_budget_has_room(
-    sandbox: RunningSandbox, exchange: str
+    issuer: Issuer, exchange: str
 ) -> None:
-    passport = (await issued(sandbox, exchange))["full"]
+    passport = (await issuer.of(exchange))["full"]
 
     assert passport is not None
     assert passport.clock_offset_ms is not None
@@ -197,8 +219,10 @@ async def test_the_clock_is_read_by_a_time_call_where_the_budget_has_room(
     assert passport.evidence["clock_offset_ms"] == (
         Evidence.HTTP_DATE if by_date else Evidence.FETCH_TIME
     )
-    # One machine, one clock; an HTTP date is cut to the second and kept for one.
-    assert abs(passport.clock_offset_ms) < (2_500 if by_date else 1_000)
+    # One machine, one clock; an HTTP date is cut to the second and kept for one. And an answer
+    # that a busy machine was late with seems to come from a clock that is.
+    late_ms = issuer.took[exchange] / timedelta(milliseconds=1)
+    assert abs(passport.clock_offset_ms) < (2_500 if by_date else 1_000) + late_ms
 
 
 def issue(refusal: Refusal | None = None, **facts: Any) -> Passport:

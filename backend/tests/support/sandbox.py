@@ -16,14 +16,21 @@ from urllib.parse import urlsplit
 
 import uvicorn
 
+from backend.app.enums import Environment
+from backend.app.exchanges.connector import ConnectorSettings
+from backend.app.exchanges.outbound import OutboundLimits
 from backend.app.exchanges.registry import dialect
 from backend.app.exchanges.wire import SigningKeys, WireRequest
 from backend.app.sandbox.accounts import EXCHANGES, SeededAccount
 from backend.app.sandbox.app import create_sandbox_app, unix_now_ms
 
 SEED = "a seed for tests, not for keeping"
-_START_SECONDS_MAX = 60.0
-_ANSWER_SECONDS_MAX = 60.0
+# Whoever asks the sandbox waits as long as a busy machine may take.
+PATIENT = OutboundLimits(
+    connect_seconds=60.0, read_seconds=60.0, total_seconds=60.0, waiting_seconds=60.0
+)
+_START_SECONDS_MAX = PATIENT.total_seconds
+_ANSWER_SECONDS_MAX = PATIENT.total_seconds
 
 
 @dataclass(frozen=True)
@@ -68,6 +75,11 @@ class RunningSandbox:
             connection.request(request.method, target, request.body, dict(request.headers))
             answer = connection.getresponse()
             return answer.status, answer.read().decode()
+
+
+def patient(url: str) -> ConnectorSettings:
+    """Return the settings of a connector to a sandbox, or to what stands for one."""
+    return ConnectorSettings(Environment.SANDBOX, url, PATIENT, PATIENT.total_seconds)
 
 
 @contextmanager
