@@ -42,6 +42,7 @@ class ChannelLine:
         self.channel = channel
         # The last number told here; None until the channel's head was read.
         self.seq: int | None = None
+        self._began_after = 0
         # Something was announced that does not continue what was told: the database has the rest.
         self.is_behind = False
         self._steady: dict[Listener, None] = {}
@@ -57,10 +58,15 @@ class ChannelLine:
         """Everybody who listens or is about to."""
         return [*self._steady, *self._joining]
 
-    def open(self, head: int) -> None:
-        """Begin to tell after a number that was read, unless we have begun already."""
+    def open(self, head: int) -> bool:
+        """Begin to tell after a number that was read, unless we have begun already.
+
+        False: somebody else has read more and we began after that, so whoever read up to `head`
+        alone is never told what lies between, and has to read again.
+        """
         if self.seq is None:
-            self.seq = head
+            self.seq = self._began_after = head
+        return head >= self._began_after
 
     def accept(self, messages: Sequence[Message]) -> None:
         """Tell what continues, pass over what was told, and notice what does not continue."""

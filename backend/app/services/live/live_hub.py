@@ -209,18 +209,26 @@ class LiveHub:
         source = self._source(line.channel)
         if line.seq is not None and (after == line.seq or (after is None and source is None)):
             return Joined(line.seq)
-        async with self._reads:
-            joined = await self._read(line.channel, after)
-        if source is not None and (after is None or joined.reset is not None):
-            # An engine that is away lets nobody wait but those who ask for the same kind. The head
-            # was read first, so the state is at least as new as the number it goes by.
-            async with self._looks[line.channel.partition(":")[0]]:
-                joined = Joined(joined.seq, (), joined.reset, await source.snapshot())
-        line.open(joined.seq)
+        joined = await self._read_with_state(line.channel, after, source)
+        if not line.open(joined.seq):
+            # What is committed only grows: this reads at least what was read when we began.
+            joined = await self._read_with_state(line.channel, after, source)
         # We may be behind what was just read.
         line.hear(joined.seq)
         self._catch_up_soon()
         return joined
+
+    async def _read_with_state(
+        self, channel: str, after: int | None, source: SnapshotSource | None
+    ) -> Joined:
+        async with self._reads:
+            joined = await self._read(channel, after)
+        if source is None or (after is not None and joined.reset is None):
+            return joined
+        # An engine that is away lets nobody wait but those who ask for the same kind. The head was
+        # read first, so the state is at least as new as the number it goes by.
+        async with self._looks[channel.partition(":")[0]]:
+            return Joined(joined.seq, (), joined.reset, await source.snapshot())
 
     def _source(self, channel: str) -> SnapshotSource | None:
         kind, _, name = channel.partition(":")

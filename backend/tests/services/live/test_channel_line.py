@@ -132,6 +132,13 @@ def test_before_its_head_is_known_a_channel_tells_nothing_and_knows_it_is_behind
     assert (line.seq, line.is_behind) == (None, True)
 
 
+def test_who_read_less_than_we_began_after_is_told_to_read_again() -> None:
+    line = ChannelLine("prices")
+
+    assert [line.open(head) for head in (4, 3, 4, 5)] == [True, False, True, True]
+    assert line.seq == 4
+
+
 def test_one_message_is_one_frame_whoever_it_is_for() -> None:
     line = opened(at=0)
     ears = [listening(line, seen=0) for _ in range(3)]

@@ -119,6 +119,41 @@ async def test_what_is_announced_while_the_first_listener_is_read_in_is_not_lost
     assert ear.frames == (frames(*published) if joined.seq == 0 else b"")
 
 
+class SlowStock:
+    """A state that is looked up for as long as somebody wants."""
+
+    def __init__(self) -> None:
+        self.is_asked = asyncio.Event()
+        self.may_answer = asyncio.Event()
+
+    async def snapshot(self) -> dict[str, Any]:
+        self.is_asked.set()
+        await self.may_answer.wait()
+        return {}
+
+
+async def test_of_two_who_begin_at_once_the_one_who_read_less_misses_nothing(
+    services: Container,
+) -> None:
+    hub, stock, slow = LiveHub(services.database), SlowStock(), Ear()
+    hub.offer_snapshot(PRICES, stock)
+    joining = asyncio.ensure_future(hub.subscribe(slow, PRICES, None))
+    await stock.is_asked.wait()
+
+    # Nobody listens yet who could be told it.
+    await hub.announce(await publish(services, PRICES, 1))
+    quick = await listening(hub, PRICES, 0)
+    stock.may_answer.set()
+    joined = await joining
+    hub.begin(slow, PRICES, joined.seq)
+    published = await publish(services, PRICES, 1)
+    await hub.announce(published)
+
+    # It is shown a state that counts the first, and told the second as the other is.
+    assert joined.seq == 1
+    assert slow.frames == quick.frames == frames(*published)
+
+
 async def test_whoever_is_cancelled_while_joining_leaves_nothing_behind(
     services: Container,
 ) -> None:
