@@ -32,7 +32,7 @@ async def enter(database: Database, username: str, email: str) -> bool:
 @settings(
     max_examples=25,
     deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(asked=NAMES)
 async def test_no_two_people_share_a_name_in_any_case_or_an_address(

@@ -293,7 +293,7 @@ async def test_all_are_asked_at_once(
     connector.holds_up = dict.fromkeys(SUPPORTED, gate)
 
     asking = asyncio.create_task(services.accounts.portfolio(alice.user_id, alice.caller))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while len(connector.asked) < len(SUPPORTED):
             await asyncio.sleep(0.005)
     gate.set()
@@ -306,9 +306,13 @@ async def test_who_is_too_slow_is_named_and_holds_nobody_up(
 ) -> None:
     slow, quick = await bound(services, alice, "bybit"), await bound(services, alice, "okx")
     connector.holds_up = {"bybit": asyncio.Event()}
-    hasty = account_service(services, connector, Environment.SANDBOX, seconds_max=1.0)
 
-    told = await hasty.portfolio(alice.user_id, alice.caller)
+    # A busy machine may be slow itself: then it is given more time, and the other is still slow.
+    for seconds_max in (0.5, 5.0, 50.0):
+        hasty = account_service(services, connector, Environment.SANDBOX, seconds_max)
+        told = await hasty.portfolio(alice.user_id, alice.caller)
+        if told.parts:
+            break
 
     assert [gap.credential_id for gap in told.missing] == [slow.id]
     assert told.missing[0].reason is Reason.EXCHANGE_UNAVAILABLE
@@ -324,7 +328,7 @@ async def test_a_caller_who_leaves_leaves_nothing_running(
     connector.holds_up = {"bybit": asyncio.Event()}
 
     asking = asyncio.create_task(services.accounts.portfolio(alice.user_id, alice.caller))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not connector.asked:
             await asyncio.sleep(0.005)
     asking.cancel()

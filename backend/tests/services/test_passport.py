@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from backend.app.enums import Environment, Evidence, Known, UnknownBecause
-from backend.app.exchanges.connector import Connector, ConnectorSettings
+from backend.app.exchanges.connector import Connector
 from backend.app.exchanges.key_information import KeyInformation
 from backend.app.exchanges.reasons import Reason, Refusal
 from backend.app.exchanges.registry import SUPPORTED
@@ -15,7 +15,7 @@ from backend.app.exchanges.verification import ExchangeKeys, Verification
 from backend.app.schemas.passport_schemas import Passport
 from backend.app.secret_value import SecretValue
 from backend.app.services.passport import ADDRESSES_MAX, TEXT_LENGTH_MAX, issue_passport
-from backend.tests.support.sandbox import RunningSandbox, running_sandbox
+from backend.tests.support.sandbox import RunningSandbox, patient, running_sandbox
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
@@ -109,7 +109,7 @@ class Issuer:
         return self._issued[exchange]
 
     async def _tried(self, exchange: str) -> Passports:
-        connector = Connector(ConnectorSettings(Environment.SANDBOX, self._sandbox.base_url))
+        connector = Connector(patient(self._sandbox.base_url))
         passports = {}
         for account in self._sandbox.accounts:
             if account.exchange == exchange:

@@ -223,7 +223,7 @@ async def test_a_service_that_stops_has_anchored_its_trail(
 ) -> None:
     service = Container(settings, database_url)
     await service.start()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while service._anchors._proved is None:
             await asyncio.sleep(0.01)
     await append(database, event(1))

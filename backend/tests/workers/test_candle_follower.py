@@ -155,7 +155,7 @@ async def test_of_two_processes_one_follows_and_the_other_takes_over_when_it_is_
 
     await first.close()
     # PostgreSQL gives the lock free a moment after the connection broke off.
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not sources[1].asked:
             await second.tick()
 

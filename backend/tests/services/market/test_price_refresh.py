@@ -276,7 +276,10 @@ _TOLD = st.one_of(
 )
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=15,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(
     st.lists(
         st.tuples(_TOLD, _TOLD, st.sets(st.sampled_from(["binance", "okx"]))),

@@ -49,7 +49,7 @@ def world(cluster_url: str, template_database: str) -> Iterator[World]:
         database = copy_of(cluster_url, template_database)
         url = runner.run(database.__aenter__())
         services = Container(settings_for_tests(), url, utc_now, FakeConnector())
-        runner.run(services.start())
+        runner.run(services.open())
         root = runner.run(person(services, "root", Role.ADMIN))
         yield World(runner, services, root)
         runner.run(services.stop())

@@ -48,7 +48,7 @@ async def second(
 ) -> AsyncIterator[Container]:
     """Another process on the same database."""
     container = Container(settings, database_url, clock)
-    await container.start()
+    await container.open()
     yield container
     await container.stop()
 
