@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -17,17 +16,25 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from backend.app.database import async_url
 from backend.app.migrations import migrate, migrate_back
 from backend.app.models.every import METADATA, is_ours
-from backend.tests.support.databases import server_connection, with_database
+from backend.tests.support.databases import copy_of, make_template, server_connection
 
 
 @pytest.fixture
 async def empty_database(cluster_url: str) -> AsyncIterator[str]:
-    name = f"migrated_{uuid4().hex}"
-    async with server_connection(cluster_url) as connection:
-        await connection.execute(f"CREATE DATABASE {name}")
-    yield with_database(cluster_url, name)
-    async with server_connection(cluster_url) as connection:
-        await connection.execute(f"DROP DATABASE {name}")
+    async with copy_of(cluster_url, "template0") as url:
+        yield url
+
+
+@pytest.fixture
+async def newest_database(cluster_url: str, template_database: str) -> AsyncIterator[str]:
+    """A database that has been through all migrations."""
+    async with copy_of(cluster_url, template_database) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def database_at_015(cluster_url: str) -> str:
+    return asyncio.run(make_template(cluster_url, "015"))
 
 
 @asynccontextmanager
@@ -59,32 +66,28 @@ def revisions() -> list[str]:
     return [script.revision for script in reversed(list(scripts.walk_revisions()))]
 
 
-async def test_the_migrations_build_what_the_models_say(empty_database: str) -> None:
-    await asyncio.to_thread(migrate, empty_database)
-
-    assert await differences(empty_database) == []
+async def test_the_migrations_build_what_the_models_say(newest_database: str) -> None:
+    assert await differences(newest_database) == []
 
 
-async def test_every_migration_goes_back_and_up_again(empty_database: str) -> None:
-    await asyncio.to_thread(migrate, empty_database)
+async def test_every_migration_goes_back_and_up_again(newest_database: str) -> None:
     for revision in ["base", *revisions()[:-1]][::-1]:
-        await asyncio.to_thread(migrate_back, empty_database, revision)
-    await asyncio.to_thread(migrate, empty_database)
+        await asyncio.to_thread(migrate_back, newest_database, revision)
+    await asyncio.to_thread(migrate, newest_database)
 
-    assert await differences(empty_database) == []
+    assert await differences(newest_database) == []
 
 
 async def test_a_database_that_holds_people_is_not_taken_back_to_nothing(
-    empty_database: str,
+    newest_database: str,
 ) -> None:
-    await asyncio.to_thread(migrate, empty_database)
     await run(
-        empty_database,
+        newest_database,
         "INSERT INTO users (username, email, hashed_password) VALUES ('a', 'a@example.com', 'x')",
     )
 
     with pytest.raises(RuntimeError, match="users is not empty"):
-        await asyncio.to_thread(migrate_back, empty_database, "base")
+        await asyncio.to_thread(migrate_back, newest_database, "base")
 
 
 async def test_credentials_stored_before_the_passport_are_there_after_it(
@@ -114,15 +117,14 @@ async def test_credentials_stored_before_the_passport_are_there_after_it(
     )
 
 
-async def test_partitions_are_no_difference_from_the_models(empty_database: str) -> None:
-    await asyncio.to_thread(migrate, empty_database)
+async def test_partitions_are_no_difference_from_the_models(newest_database: str) -> None:
     await run(
-        empty_database,
+        newest_database,
         "CREATE TABLE ticks_2026_11_21 PARTITION OF ticks"
         " FOR VALUES FROM ('2026-11-21') TO ('2026-11-22')",
     )
 
-    assert await differences(empty_database) == []
+    assert await differences(newest_database) == []
 
 
 def candles_migration() -> Any:
@@ -211,10 +213,10 @@ async def test_orders_of_before_the_spot_market_know_what_they_traded_at(
     ],
 )
 async def test_a_venue_that_holds_more_than_cards_is_not_taken_back(
-    empty_database: str, kept: str
+    cluster_url: str, database_at_015: str, kept: str
 ) -> None:
-    await asyncio.to_thread(migrate, empty_database, "015")
-    await run(empty_database, kept)
+    async with copy_of(cluster_url, database_at_015) as url:
+        await run(url, kept)
 
-    with pytest.raises(RuntimeError, match="what came with 015"):
-        await asyncio.to_thread(migrate_back, empty_database, "014")
+        with pytest.raises(RuntimeError, match="what came with 015"):
+            await asyncio.to_thread(migrate_back, url, "014")

@@ -37,12 +37,12 @@ async def server_connection(url: str) -> AsyncIterator[Any]:
         await connection.close()
 
 
-async def make_template(url: str) -> str:
+async def make_template(url: str, revision: str = "head") -> str:
     """Create a migrated database to copy from, and return its name."""
     name = f"template_{uuid4().hex}"
     async with server_connection(url) as connection:
         await connection.execute(f"CREATE DATABASE {name}")
-    await asyncio.to_thread(migrate, with_database(url, name))
+    await asyncio.to_thread(migrate, with_database(url, name), revision)
     return name
 
 
