@@ -53,18 +53,14 @@ def test_what_a_better_price_spares_is_available_again_at_once() -> None:
 
     batch = books.carry_out([btc(ANN, BUY, 100, 2)])
 
-    assert (
-        batch.lines
-        == [
-            Line(4, ANN, "USDT", Pocket.AVAILABLE, -190 * TICK_LOT),
-            Line(4, ANN, "USDT", Pocket.LOCKED, 100 * TICK_LOT),
-            Line(4, ANN, "BTC", Pocket.AVAILABLE, LOT - 20_000),
-            Line(4, BEN, "BTC", Pocket.LOCKED, -LOT),
-            Line(4, BEN, "USDT", Pocket.AVAILABLE, 90 * TICK_LOT),
-            Line(4, None, "BTC", Pocket.FEES, 20_000),
-        ]
-        or batch.lines
-    )
+    assert batch.lines == [
+        Line(4, ANN, "USDT", Pocket.AVAILABLE, -190 * TICK_LOT),
+        Line(4, ANN, "USDT", Pocket.LOCKED, 100 * TICK_LOT),
+        Line(4, ANN, "BTC", Pocket.AVAILABLE, LOT - 20_000),
+        Line(4, BEN, "BTC", Pocket.LOCKED, -LOT),
+        Line(4, BEN, "USDT", Pocket.AVAILABLE, 90 * TICK_LOT),
+        Line(4, None, "BTC", Pocket.FEES, 20_000),
+    ]
 
 
 def test_each_side_pays_its_fee_out_of_what_it_receives() -> None:
