@@ -128,10 +128,11 @@ def candles_between(
     last_ms = now_ms if end_ms is None else min(end_ms, now_ms)
     if start_ms is not None:
         last_ms = min(last_ms, start_ms + interval_ms * most - 1)
-    if most == 0 or last_ms < (start_ms or 0):
+        # Those that open from the start on: what is older need not be worked out.
+        most = min(most, last_ms // interval_ms + -start_ms // interval_ms + 1)
+    if most <= 0 or last_ms < (start_ms or 0):
         return ()
-    candles = call.world.candles(market.symbol, interval_ms, most, last_ms)
-    return [candle for candle in candles if start_ms is None or candle.open_ms >= start_ms]
+    return call.world.candles(market.symbol, interval_ms, most, last_ms)
 
 
 def moment_in(value: object, unit_ms: int = 1) -> int | None:
