@@ -1,12 +1,14 @@
 """`strongroom candles` and `strongroom chart` as processes, on a database of the test's own."""
 
+import asyncio
 import csv
 import json
 import os
 import signal
 import subprocess
 import sys
-import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from backend.app.commands.synthetic_operations import synthesize
 from backend.app.database import Database
 from backend.app.errors import ConfigurationError
 from backend.tests.support.commands import strongroom
+from backend.tests.support.databases import server_connection
 from backend.tests.support.sandbox import RunningSandbox
 
 STRONGROOM = Path(sys.executable).with_name("strongroom")
@@ -141,34 +144,62 @@ def test_a_symbol_the_exchange_does_not_have_is_told_with_what_is_near(
     assert "binance has no symbol BTC/USD. Near it: BTC/USDT" in done.stderr
 
 
+# Whoever would store a candle from a moment on waits while a test holds the lock.
+HOLD_FROM = """
+CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN PERFORM pg_advisory_xact_lock(1); RETURN NEW; END $$;
+CREATE TRIGGER hold BEFORE INSERT ON candles FOR EACH ROW
+    WHEN (NEW.open_time >= '{}') EXECUTE FUNCTION hold();
+SELECT pg_advisory_lock(1)
+"""
+HOLD_NO_MORE = "SELECT pg_advisory_unlock(1); DROP FUNCTION hold CASCADE"
+HELD = (
+    "SELECT pid FROM pg_stat_activity"
+    " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+)
+
+
+@asynccontextmanager
+async def held_from(connection: Any, moment: datetime) -> AsyncIterator[Callable[[], Any]]:
+    """Hold up whoever stores candles from a moment on; yields what waits until somebody is."""
+
+    async def somebody_held() -> int:
+        async with asyncio.timeout(SECONDS_MAX):
+            while (pid := await connection.fetchval(HELD)) is None:
+                await asyncio.sleep(0.02)
+        return int(pid)
+
+    await connection.execute(HOLD_FROM.format(moment.isoformat()))
+    yield somebody_held
+    await connection.execute(HOLD_NO_MORE)
+
+
 @pytest.mark.slow
 async def test_a_killed_backfill_is_finished_by_the_next_without_a_hole_or_a_double(
     tmp_path: Path, database_url: str, database: Database, sandbox: RunningSandbox
 ) -> None:
     variables = {"DATABASE_URL": database_url, "SANDBOX_URL": sandbox.base_url}
-    words, kills = backfill_words(12), 0
+    days = 4
+    words = backfill_words(days)
+    since = datetime.fromisoformat(words[6]).replace(tzinfo=UTC)
 
-    async def count() -> int:
-        async with database.snapshot() as session:
-            return int(await session.scalar(text("SELECT count(*) FROM candles")) or 0)
-
-    for stop_at in (2_000, 6_000, 11_000):
-        with subprocess.Popen(
-            [STRONGROOM, *words],
-            cwd=tmp_path,
-            env=environment(tmp_path, **variables),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        ) as process:
-            deadline = time.monotonic() + SECONDS_MAX
-            while process.poll() is None and await count() < stop_at:
-                assert time.monotonic() < deadline
-                time.sleep(0.02)
-            kills += process.poll() is None
-            process.send_signal(signal.SIGKILL)
+    async with server_connection(database_url) as connection:
+        for minutes in (500, 2_000, 5_000):
+            async with held_from(connection, since + timedelta(minutes=minutes)) as somebody_held:
+                with subprocess.Popen(
+                    [STRONGROOM, *words],
+                    cwd=tmp_path,
+                    env=environment(tmp_path, **variables),
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                ) as process:
+                    held = await somebody_held()
+                    process.send_signal(signal.SIGKILL)
+                assert process.returncode == -signal.SIGKILL
+                # Its session still waits, for a lock that nobody gives it any more.
+                await connection.execute("SELECT pg_terminate_backend($1, 60000)", held)
     last = command(*words, home=tmp_path, **variables)
 
-    assert kills == 3
     assert "going on at" in last.stdout, last.stderr
     assert "has no candles" not in last.stdout
     async with database.snapshot() as session:
@@ -179,5 +210,5 @@ async def test_a_killed_backfill_is_finished_by_the_next_without_a_hole_or_a_dou
             )
         )
         assert tuple(found.one()) == (
-            12 * 1440, 12 * 1440, timedelta(minutes=12 * 1440 - 1),
+            days * 1440, days * 1440, timedelta(minutes=days * 1440 - 1),
         )  # fmt: skip

@@ -29,6 +29,7 @@ from backend.tests.support.venue import led
 
 PLAN = Plan(("BTC/USDT",), levels=3, spread_bps=20, threshold_bps=10, seed=7, every_seconds=0.05)
 STRONGROOM = Path(sys.executable).with_name("strongroom")
+PROGRAM_SECONDS_MAX = 120
 BOOK = "/api/v1/markets/BTCUSDT/book"
 
 
@@ -254,7 +255,7 @@ async def test_ctrl_c_leaves_no_order(house: LiveHouse) -> None:
         env={"PATH": os.environ["PATH"]},
     )
     assert process.stdout is not None
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PROGRAM_SECONDS_MAX):
         while b"around" not in await process.stdout.readline():
             pass
         process.send_signal(signal.SIGINT)

@@ -29,7 +29,7 @@ from backend.tests.conformance.skips import (
 from backend.tests.support.ccxt_clients import redirected
 from backend.tests.support.sandbox import RunningSandbox
 
-RUN_SECONDS_MAX: Final = 120
+RUN_SECONDS_MAX: Final = 600
 SYMBOL: Final = "BTC/USDT"
 _COMPLAINTS: Final = ("[TEST_FAILURE]", "[TEST_WARNING]", "[INFO] NOT_SUPPORTED", "Authentication")
 _DONE: Final = re.compile(r"^\[INFO\] TESTING DONE +\w+ (\w+)", re.MULTILINE)

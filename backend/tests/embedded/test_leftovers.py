@@ -32,7 +32,7 @@ pytestmark = pytest.mark.slow
 @contextlib.contextmanager
 def _stranger(home: Path) -> Iterator["subprocess.Popen[bytes]"]:
     """A process of the server's account that has nothing to do with us."""
-    with subprocess.Popen(["sleep", "60"], **as_account(account_of(home))) as process:
+    with subprocess.Popen(["sleep", "3600"], **as_account(account_of(home))) as process:
         yield process
         process.kill()
 
@@ -127,7 +127,9 @@ async def test_a_busy_process_of_a_killed_server_does_not_keep_it_down(
     busy = await connect(url)
     # Never waits for anything, so it never notices that its server is dead.
     endless = asyncio.create_task(busy.execute("DO $$ BEGIN LOOP PERFORM 1; END LOOP; END $$"))
-    await asyncio.sleep(0.2)
+    runs = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'DO $$%'"
+    while not await ask(url, runs):
+        await asyncio.sleep(0.01)
 
     os.kill(postmaster_pid(Home(home)), signal.SIGKILL)
 

@@ -17,6 +17,7 @@ from backend.tests.support.embedded import account_of, ask, wait_until
 pytestmark = pytest.mark.slow
 
 _GROUP_AND_OTHERS = 0o077
+_TRIES_MAX = 10
 
 
 def _mode(path: Path) -> int:
@@ -89,7 +90,16 @@ async def test_directories_above_keep_their_modes_and_owners(
 
 
 async def test_no_password_is_ever_published_while_a_cluster_is_made_and_run(place: Path) -> None:
-    server = EmbeddedPostgres(place / "home")
+    # The control: what is looked for would be found where we look, unless we look too seldom.
+    for number in range(_TRIES_MAX):
+        published = await _published_at_a_first_start(place / f"home-{number}")
+        if b"--pwfile=../administrator" in published:
+            return
+    pytest.fail("nobody saw the cluster being made")
+
+
+async def _published_at_a_first_start(home: Path) -> bytes:
+    server = EmbeddedPostgres(home)
     starting = asyncio.create_task(server.start())
     published = b""
     while not starting.done():
@@ -97,10 +107,8 @@ async def test_no_password_is_ever_published_while_a_cluster_is_made_and_run(pla
         await asyncio.sleep(0.01)
     published += _published()
     await server.stop()
-
-    # The control: what is looked for would be found where we look.
-    assert b"--pwfile=../administrator" in published
-    assert Home(place / "home").password().encode() not in published
+    assert Home(home).password().encode() not in published
+    return published
 
 
 async def test_our_environment_does_not_reach_the_server(

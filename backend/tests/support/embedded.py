@@ -18,7 +18,7 @@ from backend.app.embedded import EmbeddedPostgres
 from backend.app.embedded.account import Account, choose_account
 from backend.app.embedded.home import Home, open_private, try_lock
 
-_WAIT_SECONDS_MAX = 30.0
+_WAIT_SECONDS_MAX = 120.0
 _POLL_SECONDS = 0.01
 # The last is what asyncpg answers when it is asked again before it has noticed.
 CONNECTION_LOST = (
