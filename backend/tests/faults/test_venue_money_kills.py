@@ -15,7 +15,7 @@ from backend.tests.support.databases import server_connection
 ROOT = Path(__file__).parents[3]
 FEW_KILLS = 5
 MANY_KILLS = 200
-SECONDS_MAX = 600
+SECONDS_MAX = 1_800
 STORED = """
 SELECT 'order ' || account_id || ' ' || client_order_id || ' ' || id FROM orders
 UNION ALL SELECT 'transfer ' || account_id || ' ' || reference || ' ' || number FROM venue_transfers

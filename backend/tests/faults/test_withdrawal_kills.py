@@ -4,7 +4,6 @@ import asyncio
 import os
 import random
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,10 +21,11 @@ from backend.app.enums import Role
 from backend.tests.support.credit import assert_proved, available, fund, merchant
 from backend.tests.support.fake_connector import FakeConnector
 from backend.tests.support.people import Person, person
+from backend.tests.support.ports import KeptPort
 
 STRONGROOM = Path(sys.executable).with_name("strongroom")
 MERCHANTS, EACH, KILLS = 10, 12, 5
-SECONDS_MAX = 120
+SECONDS_MAX = 300
 
 
 @dataclass
@@ -61,9 +61,7 @@ async def api(
     settings: Settings, database_url: str, home: Path
 ) -> AsyncIterator[tuple[asyncio.subprocess.Process, AsyncClient]]:
     """Serve the API in a process of its own, killed at the end if it still lives."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = KeptPort()
     assert settings.vault.encryption_key is not None
     assert settings.auth.jwt_secret is not None
     process = await asyncio.create_subprocess_exec(
@@ -75,7 +73,7 @@ async def api(
             "DATABASE_URL": database_url,
             "ENCRYPTION_KEY": settings.vault.encryption_key.get_secret_value(),
             "JWT_SECRET": settings.auth.jwt_secret.get_secret_value(),
-            "API_PORT": str(port),
+            "API_PORT": str(port.number),
             "RL_MAX_REQUESTS": "0",
             "STRONGROOM_HOME": str(home / "kept"),
         },
@@ -83,13 +81,14 @@ async def api(
         stderr=asyncio.subprocess.DEVNULL,
     )
     try:
-        async with AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+        async with AsyncClient(base_url=f"http://127.0.0.1:{port.number}", timeout=30) as client:
             await ready(client)
             yield process, client
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
+        port.let_go()
 
 
 async def ready(client: AsyncClient) -> None:

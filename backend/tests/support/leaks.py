@@ -95,18 +95,26 @@ def files_below(directory: Path, leave_out: Iterable[Path] = ()) -> bytes:
 def published_by_children() -> bytes:
     """Return the command lines and environments of every process below this one."""
     return b"\n".join(
-        Path(f"/proc/{pid}/{name}").read_bytes()
+        _read(Path(f"/proc/{pid}/{name}"))
         for pid in _descendants(os.getpid())
         for name in ("cmdline", "environ")
     )
 
 
+def _read(file: Path) -> bytes:
+    """Return what a file of a process says; nothing if the process has ended meanwhile."""
+    try:
+        return file.read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
+
+
 def _descendants(pid: int) -> Iterator[int]:
     parents: dict[int, list[int]] = {}
     for entry in os.scandir("/proc"):
-        if entry.name.isdigit():
-            stat = Path(entry, "stat").read_text()
-            parents.setdefault(int(stat.rpartition(")")[2].split()[1]), []).append(int(entry.name))
+        if entry.name.isdigit() and (stat := _read(Path(entry, "stat"))):
+            parent = int(stat.rpartition(b")")[2].split()[1])
+            parents.setdefault(parent, []).append(int(entry.name))
     waiting = [pid]
     while waiting:
         children = parents.get(waiting.pop(), [])

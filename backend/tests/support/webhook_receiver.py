@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from aiohttp import web
 from multidict import CIMultiDict
 
+# Who sends may be a process that is only just starting, on a busy machine.
+_SECONDS_MAX = 120
+
 
 @dataclass(frozen=True)
 class Received:
@@ -58,7 +61,7 @@ class Receiver:
 
     async def wait_for(self, count: int) -> list[Received]:
         """Wait until so many requests came in."""
-        async with asyncio.timeout(20), self._arrived:
+        async with asyncio.timeout(_SECONDS_MAX), self._arrived:
             await self._arrived.wait_for(lambda: len(self.received) >= count)
         return self.received
 
