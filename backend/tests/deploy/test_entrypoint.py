@@ -2,7 +2,6 @@
 
 import secrets
 import signal
-import socket
 import subprocess
 from typing import Protocol
 from uuid import uuid4
@@ -11,6 +10,7 @@ import pytest
 
 from backend.tests.support.databases import server_connection, with_database
 from backend.tests.support.deployment import ROOT
+from backend.tests.support.ports import KeptPort
 
 pytestmark = pytest.mark.slow
 
@@ -43,18 +43,16 @@ def test_a_database_that_never_answers_is_named_in_one_line_without_its_password
     entrypoint: Entrypoint,
 ) -> None:
     password = secrets.token_urlsafe(16)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-
-    code, output = entrypoint.run(
-        DATABASE_URL=f"postgresql://app:{password}@127.0.0.1:{port}/vault",
-        DATABASE_WAIT_SECONDS="0.3",
-    )
+    with KeptPort() as port:
+        place = f"127.0.0.1:{port.number}"
+        code, output = entrypoint.run(
+            DATABASE_URL=f"postgresql://app:{password}@{place}/vault", DATABASE_WAIT_SECONDS="3"
+        )
 
     assert code == 1
     waiting, given_up = output.splitlines()
-    assert waiting == f"init_db: waiting for PostgreSQL at 127.0.0.1:{port} ..."
-    assert given_up.startswith(f"init_db: no PostgreSQL answered at 127.0.0.1:{port} within 0.3 s.")
+    assert waiting == f"init_db: waiting for PostgreSQL at {place} ..."
+    assert given_up.startswith(f"init_db: no PostgreSQL answered at {place} within 3 s.")
     assert password not in output
 
 
@@ -82,7 +80,7 @@ def test_the_signal_that_stops_a_container_reaches_the_service(entrypoint: Entry
 
         process.send_signal(signal.SIGTERM)
 
-        assert process.wait(timeout=10) == 42
+        assert process.wait(timeout=60) == 42
 
 
 @pytest.mark.parametrize("shell", ["sh", "bash"])

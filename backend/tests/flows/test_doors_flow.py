@@ -4,9 +4,9 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,25 +17,19 @@ import ccxt
 import pytest
 
 from backend.tests.support.ccxt_clients import lean_config, redirected
+from backend.tests.support.ports import ANY_PORTS
 
 pytestmark = pytest.mark.slow
 
 STRONGROOM = Path(sys.executable).with_name("strongroom")
-PORTS = ("API_PORT", "SANDBOX_PORT", "PRICES_PORT", "SETTLEMENT_PORT")
 SYMBOL = "BTC/USDT"
-
-
-def free_port() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])
+SECONDS_MAX = 60
 
 
 @contextmanager
 def up(home: Path, database_url: str) -> Iterator[str]:
     """Run the whole house; yield where its sandbox is; kill it at the end."""
-    variables = {name: free_port() for name in PORTS}
-    variables |= {"PATH": os.environ["PATH"], "STRONGROOM_HOME": str(home)}
+    variables = {**ANY_PORTS, "PATH": os.environ["PATH"], "STRONGROOM_HOME": str(home)}
     with subprocess.Popen(
         [STRONGROOM, "up"],
         cwd=home,
@@ -60,7 +54,7 @@ def up(home: Path, database_url: str) -> Iterator[str]:
 
 
 def client(sandbox: str, exchange: str) -> Any:
-    with urlopen(f"{sandbox}/control/accounts/{exchange}/full") as answer:
+    with urlopen(f"{sandbox}/control/accounts/{exchange}/full", timeout=SECONDS_MAX) as answer:
         key = json.load(answer)
     made = getattr(ccxt, exchange)(
         {
@@ -68,11 +62,26 @@ def client(sandbox: str, exchange: str) -> Any:
             "secret": key["api_secret"],
             "password": key.get("passphrase"),
             "enableRateLimit": False,
+            "timeout": SECONDS_MAX * 1000,
             **lean_config(exchange),
         }
     )
+    made.options["recvWindow"] = SECONDS_MAX * 1000
     made.urls["api"] = redirected(made.urls["api"], f"{sandbox}/{exchange}")
+    await_leader(made)
     return made
+
+
+def await_leader(exchange: Any) -> None:
+    """Wait until an engine leads: for less than that an exchange is away."""
+    until = time.monotonic() + SECONDS_MAX
+    while True:
+        try:
+            exchange.fetch_open_orders(SYMBOL)
+        except ccxt.ExchangeNotAvailable:
+            assert time.monotonic() < until
+        else:
+            return
 
 
 def test_an_order_outlives_a_kill_and_is_filled_afterwards(

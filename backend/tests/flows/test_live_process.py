@@ -3,9 +3,9 @@
 import asyncio
 import json
 import os
+import re
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -29,25 +29,24 @@ pytestmark = pytest.mark.slow
 STRONGROOM = Path(sys.executable).with_name("strongroom")
 EXAMPLE = Path(__file__).parents[3] / "docs" / "examples" / "live_client.py"
 GRACE_SECONDS = 10
-STOP_SECONDS_MAX = 30.0
+STOP_SECONDS_MAX = 60.0
 
 
 @contextmanager
-def served(url: str, settings: Settings, directory: Path) -> Iterator["subprocess.Popen[str]"]:
-    """`strongroom serve --role api` on this database, until the block ends."""
+def served(
+    url: str, settings: Settings, directory: Path
+) -> Iterator[tuple["subprocess.Popen[str]", int]]:
+    """`strongroom serve --role api` on this database, and its port, until the block ends."""
     encryption_key = settings.vault.encryption_key
     jwt_secret = settings.auth.jwt_secret
     assert encryption_key is not None
     assert jwt_secret is not None
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
     environment = {
         "PATH": os.environ["PATH"],
         "DATABASE_URL": url,
         "ENCRYPTION_KEY": encryption_key.get_secret_value(),
         "JWT_SECRET": jwt_secret.get_secret_value(),
-        "API_PORT": port,
+        "API_PORT": "0",
         "SHUTDOWN_GRACE_SECONDS": str(GRACE_SECONDS),
     }
     command = [STRONGROOM, "serve", "--role", "api"]
@@ -57,18 +56,24 @@ def served(url: str, settings: Settings, directory: Path) -> Iterator["subproces
         env=environment,
         text=True,
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
     ) as process:
         try:
-            assert process.stdout is not None
-            for line in process.stdout:
-                if "Ctrl-C" in line:
-                    break
-            process.port = int(port)  # type: ignore[attr-defined]
-            yield process
+            yield process, _told_port(process)
         finally:
             if process.poll() is None:
                 process.kill()
+
+
+def _told_port(process: "subprocess.Popen[str]") -> int:
+    said = ""
+    for line in process.stdout or ():
+        said += line
+        if "Ctrl-C" in line:
+            break
+    found = re.search(r"api\s+http://\S+:(\d+)", said)
+    assert found, said
+    return int(found[1])
 
 
 @asynccontextmanager
@@ -85,8 +90,8 @@ async def test_a_stop_tells_every_listener_and_keeps_nobody_waiting(
     settings = replace(settings, auth=AuthSettings(jwt_secret=SecretStr(secrets.token_urlsafe(48))))
     async with beside(database_url, settings) as services:
         someone = await person(services, "someone")
-        with served(database_url, settings, tmp_path) as process:
-            house = LiveHouse(services, process.port, None)  # type: ignore[attr-defined, arg-type]
+        with served(database_url, settings, tmp_path) as (process, port):
+            house = LiveHouse(services, port, None)  # type: ignore[arg-type]
             clients = [await house.client(someone) for _ in range(3)]
             await clients[0].subscribe("prices")
             async with connect(house.url, proxy=None) as silent:

@@ -18,12 +18,13 @@ import pytest
 
 from backend.app.services.crypto_service import CryptoService
 from backend.tests.support.commands import strongroom
+from backend.tests.support.ports import ANY_PORTS, KeptPort
 from backend.tests.support.postgres import cluster_url
 
 pytestmark = pytest.mark.slow
 
 STRONGROOM = Path(sys.executable).with_name("strongroom")
-SECONDS_MAX = 60
+SECONDS_MAX = 120
 
 
 class Begun(NamedTuple):
@@ -35,9 +36,7 @@ class Begun(NamedTuple):
 
 def environment(home: Path, **variables: str) -> dict[str, str]:
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    names = ("API_PORT", "SANDBOX_PORT", "PRICES_PORT", "SETTLEMENT_PORT")
-    ports = {name: str(free_port()) for name in names}
-    return {**kept, **ports, "STRONGROOM_HOME": str(home / "kept"), **variables}
+    return {**kept, **ANY_PORTS, "STRONGROOM_HOME": str(home / "kept"), **variables}
 
 
 def run(*words: str, home: Path, **variables: str) -> "subprocess.CompletedProcess[str]":
@@ -69,12 +68,6 @@ def up(home: Path, **variables: str) -> Iterator[tuple["subprocess.Popen[str]", 
                 os.killpg(process.pid, signal.SIGKILL)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def api_url(said: str) -> str:
     found = re.search(r"api\s+(http://\S+)", said)
     assert found, said
@@ -83,7 +76,7 @@ def api_url(said: str) -> str:
 
 def get(url: str) -> int:
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
+        with urllib.request.urlopen(url, timeout=SECONDS_MAX) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as refusal:
         return refusal.code
@@ -127,14 +120,15 @@ def test_secrets_are_readable_by_their_owner_alone(begun: Begun) -> None:
 
 
 def test_ctrl_c_ends_everything_without_a_trace(home: Path) -> None:
-    with up(home) as (process, said):
-        os.killpg(process.pid, signal.SIGINT)
-        _, stderr = process.communicate(timeout=SECONDS_MAX)
+    with KeptPort() as port:
+        with up(home, API_PORT=str(port.number)) as (process, said):
+            os.killpg(process.pid, signal.SIGINT)
+            _, stderr = process.communicate(timeout=SECONDS_MAX)
 
-    assert process.returncode == 0
-    assert "Traceback" not in stderr
-    with pytest.raises(urllib.error.URLError):
-        get(f"{api_url(said)}/healthz")
+        assert process.returncode == 0
+        assert "Traceback" not in stderr
+        with pytest.raises(urllib.error.URLError):
+            get(f"{api_url(said)}/healthz")
 
 
 def test_prices_come_along_on_a_port_of_their_own(begun: Begun) -> None:
@@ -241,9 +235,9 @@ def test_a_missing_or_damaged_secret_refuses_the_start_and_is_not_shown(
 
 
 def test_rehearsing_with_nothing_running_says_what_to_start(home: Path) -> None:
-    url = f"http://127.0.0.1:{free_port()}"
-
-    refused = run("rehearse", "--url", url, "--sandbox-url", url, home=home)
+    with KeptPort() as port:
+        url = f"http://127.0.0.1:{port.number}"
+        refused = run("rehearse", "--url", url, "--sandbox-url", url, home=home)
 
     assert refused.returncode == 2
     assert "make run" in refused.stderr

@@ -15,10 +15,11 @@ from pathlib import Path
 from sqlalchemy import URL, make_url
 
 from backend.tests.support.deployment import ROOT
+from backend.tests.support.ports import KeptPort
 
 POOL_SIZE = 3
 _SHIPPED = ROOT / "docker" / "pgbouncer" / "pgbouncer.ini"
-_READY_SECONDS_MAX = 20.0
+_READY_SECONDS_MAX = 60.0
 _POLL_SECONDS = 0.02
 # The server's socket lies below a directory that is closed to the account PgBouncer runs as.
 _BY_SOCKET = "/proc/self/cwd"
@@ -35,13 +36,12 @@ def pooler(server_url: str, *, bounds: bool = True) -> Iterator[URL]:
     """
     directory = Path(tempfile.mkdtemp(prefix="strongroom-pooler-"))
     server = make_url(server_url)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     try:
-        _configure(directory, server, port, bounds=bounds)
-        with _running(directory, port, _place(server)):
-            yield server.set(host="127.0.0.1", port=port, query={})
+        with KeptPort() as kept:
+            port = kept.number
+            _configure(directory, server, port, bounds=bounds)
+            with _running(directory, port, _place(server)):
+                yield server.set(host="127.0.0.1", port=port, query={})
     finally:
         shutil.rmtree(directory)
 

@@ -5,11 +5,10 @@ import os
 import random
 import secrets
 import signal
-import socket
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -26,6 +25,7 @@ from backend.app.services.crypto_service import CryptoService
 from backend.tests.support.credit import assert_proved, fund, merchant
 from backend.tests.support.fake_connector import FakeConnector
 from backend.tests.support.people import Person, person
+from backend.tests.support.ports import KeptPort
 from backend.tests.support.settings import settings_for_tests
 from backend.tests.support.settlement_house import new_token
 
@@ -38,12 +38,6 @@ _START_SECONDS_MAX: Final = 90
 _END_SECONDS_MAX: Final = 120
 _ASK_SECONDS_MAX: Final = 20.0
 _OPEN: Final = "state IN ('requested', 'settling', 'unknown')"
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass
@@ -188,9 +182,11 @@ async def load(
         auth=AuthSettings(_env_file=None, jwt_secret=SecretStr(jwt)),
     )
     services = Container(settings, database_url, utc_now, FakeConnector())
+    kept = ExitStack()
+    ports = [kept.enter_context(KeptPort()) for _ in range(1 + apis)]
     await services.start()
     base = {"DATABASE_URL": database_url, "SETTLEMENT_TOKEN": token, "RL_MAX_REQUESTS": "0"}
-    settlement = Process(SETTLEMENT, _free_port(), base, home)
+    settlement = Process(SETTLEMENT, ports[0].number, base, home)
     told = {
         **base,
         "ENCRYPTION_KEY": key,
@@ -199,7 +195,7 @@ async def load(
         "ASYNC_SETTLEMENT": str(int(later)),
         "CREDENTIAL_CHECK_INTERVAL_HOURS": "0",
     }
-    roles = [Process("api", _free_port(), told, home) for _ in range(apis)]
+    roles = [Process("api", port.number, told, home) for port in ports[1:]]
     try:
         await asyncio.gather(settlement.start(), *(role.start() for role in roles))
         root = await person(services, "root", Role.ADMIN)
@@ -212,3 +208,4 @@ async def load(
         for role in (settlement, *roles):
             await role.kill()
         await services.stop()
+        kept.close()

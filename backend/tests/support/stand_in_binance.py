@@ -19,7 +19,7 @@ class StandInBinance:
     status: HTTPStatus = HTTPStatus.OK
     hangs: bool = False
     origin: str = ""
-    asked: dict[str, int] = field(default_factory=dict)
+    askers: list[str] = field(default_factory=list)
 
     async def answer(self, head: bytes, writer: asyncio.StreamWriter) -> None:
         """Answer one request. The first part of its path says who asks."""
@@ -34,7 +34,7 @@ class StandInBinance:
         elif path.endswith("exchangeInfo"):
             writer.write(reply(json.dumps({"symbols": [_market(n) for n in self.prices]}).encode()))
         else:
-            self.asked[who] = self.asked.get(who, 0) + 1
+            self.askers.append(who)
             rows = [f'{{"symbol":"{n}","lastPrice":{p}}}' for n, p in self.prices.items()]
             writer.write(reply(f"[{','.join(rows)}]".encode()))
         await writer.drain()
