@@ -19,6 +19,7 @@ from backend.tests.support.world import House, running_house
 
 V1 = "/api/v1"
 WITHDRAWALS = f"{V1}/withdrawals"
+DECIDED_SECONDS_MAX = 300
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 module_fixture = pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -120,15 +121,23 @@ async def test_five_hundred_requests_for_what_covers_three_hundred(
         # Signed in for a while already, as people at work are.
         await client.get(f"{V1}/me", headers=each.headers)
 
-    answers = await asyncio.gather(
-        *(withdraw(client, people[n % 10], {"amount": "1.00"}) for n in range(500))
-    )
+    answers = await asyncio.gather(*(decided(client, people[n % 10]) for n in range(500)))
 
     assert Counter(answer.json().get("code", "made") for answer in answers) == {
         "made": 300,
         "pool-short": 200,
     }
     await credit.assert_proved(house.services)
+
+
+async def decided(client: AsyncClient, who: Person) -> Response:
+    """Withdraw a dollar; where the house has too much to do, ask again as it says: by its key."""
+    key = credit.new_key()
+    async with asyncio.timeout(DECIDED_SECONDS_MAX):
+        while True:
+            answer = await withdraw(client, who, {"amount": "1.00"}, key)
+            if answer.status_code != 503:
+                return answer
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from backend.app.config import CacheSettings, Settings, VenueSettings
 from backend.app.container import Container
 from backend.app.database import Database
 from backend.app.engine_container import EngineContainer
-from backend.app.errors import ConfigurationError, EngineElsewhere, Unavailable
+from backend.app.errors import ConfigurationError, Unavailable
 from backend.app.main import AppRole, create_app
 from backend.app.services.card_service import CARD_SHARD
 from backend.app.services.venue.desk import Answer, Known, VenueDesk
@@ -27,12 +27,12 @@ from backend.tests.support.databases import server_connection
 from backend.tests.support.people import person
 from backend.tests.support.spot import Trader
 from backend.tests.support.valkey import Valkey
-from backend.tests.support.venue import led
-from backend.tests.support.venue_post import until
+from backend.tests.support.venue import be_patient, led
 
 pytestmark = pytest.mark.slow
 
 CLIENTS = 20
+SECONDS_MAX = 120
 A_CARD, A_PAIR = 1, 5
 
 
@@ -48,6 +48,7 @@ def settings(settings: Settings, valkey: Valkey) -> Settings:
 
 @asynccontextmanager
 async def running(process: Any) -> AsyncIterator[Any]:
+    be_patient(process.venue, process.settings.cache.redis_url.get_secret_value())
     await process.start()
     try:
         yield process
@@ -82,11 +83,11 @@ async def client(api: Container) -> AsyncIterator[AsyncClient]:
 
 async def reaches(desk: VenueDesk, instrument_id: int) -> None:
     """Wait until a book is told: whoever leads is known."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(SECONDS_MAX):
         while True:
             try:
                 await desk.depth(instrument_id, 1)
-            except EngineElsewhere:
+            except Unavailable:
                 await asyncio.sleep(0.05)
             else:
                 return
@@ -116,7 +117,9 @@ class Crowd:
     async def more(self, by: int) -> None:
         """Wait until so many more were answered."""
         enough = len(self.answered) + by
-        await until(lambda: len(self.answered) >= enough)
+        async with asyncio.timeout(SECONDS_MAX):
+            while len(self.answered) < enough:
+                await asyncio.sleep(0.01)
 
     async def _client(self, number: int) -> None:
         placed = 0
@@ -144,7 +147,7 @@ async def crowd(api: Container) -> AsyncIterator[Crowd]:
         yield crowd
     finally:
         crowd.is_going = False
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(SECONDS_MAX):
             await placing
 
 

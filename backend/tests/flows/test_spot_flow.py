@@ -14,7 +14,7 @@ from backend.tests.support.live_house import SECONDS_MAX, LiveClient, LiveHouse,
 from backend.tests.support.people import person
 from backend.tests.support.spot import Trader, trader
 from backend.tests.support.valkey import Valkey
-from backend.tests.support.venue import led
+from backend.tests.support.venue import be_patient, led
 
 BOOK = "book:BTC/USDT"
 CANDLE = {"exchange": "strongroom", "symbol": "BTCUSDT", "interval": "1m"}
@@ -141,6 +141,7 @@ async def test_who_listens_hears_of_what_an_engine_apart_has_committed(
         venue=VenueSettings(venue_engine_in_api=False),
     )
     engine = EngineContainer(settings, database_url)
+    be_patient(engine.venue, valkey.url)
     await engine.start()
     try:
         async with live_house(database_url, settings) as house:
@@ -151,8 +152,8 @@ async def test_who_listens_hears_of_what_an_engine_apart_has_committed(
                 alice = Trader(client, await person(services, "alice"))
                 await reached(alice, "deposits", asset="BTC", amount="1")
                 async with await house.client(alice.who) as hers:
-                    book = await begun(hers, "book:BTC/USDT")
                     await begun(hers, "orders")
+                    book = await begun(hers, "book:BTC/USDT")
                     placed = await alice.place(side="sell", price="60000", quantity="0.1")
                     told = await latest(hers, "orders", book_asks="0.10000")
     finally:

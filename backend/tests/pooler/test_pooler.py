@@ -36,7 +36,7 @@ from backend.tests.support.price_alerts import change
 pytestmark = pytest.mark.slow
 
 V1 = "/api/v1"
-SECONDS_MAX = 30.0
+SECONDS_MAX = 60.0
 
 
 @pytest.fixture
@@ -131,10 +131,15 @@ async def test_merchants_withdraw_at_two_instances_to_the_cent(
         async def withdraw(number: int) -> int:
             client, key = (here, there)[number % 2], {"Idempotency-Key": f"key-{number // 2}"}
             merchant = merchants[(number // 2) % 10]
-            answer = await client.post(
-                f"{V1}/withdrawals", json={"amount": "10.00"}, headers={**merchant.headers, **key}
-            )
-            return answer.status_code
+            while True:
+                answer = await client.post(
+                    f"{V1}/withdrawals",
+                    json={"amount": "10.00"},
+                    headers={**merchant.headers, **key},
+                )
+                # Too much to do at the moment: ask again, under the same key.
+                if answer.status_code != 503:
+                    return answer.status_code
 
         # Each of them twice, at the same time, once at either instance.
         statuses = Counter(await asyncio.gather(*(withdraw(number) for number in range(120))))

@@ -1,7 +1,6 @@
 """The trail over HTTP: for auditors everybody's, for everybody their own, and reading it shows."""
 
 import json
-import time
 from typing import Any
 
 import pytest
@@ -204,7 +203,7 @@ async def test_an_event_that_was_tampered_with_is_shown_as_unreadable(
     assert [item["act"] for item in items] == ["unreadable", "user.changed"]
 
 
-async def test_a_search_through_100_000_events_is_bounded_and_quick(
+async def test_a_search_looks_through_100_000_events_and_no_more(
     client: AsyncClient, services: Container, auditor: Person
 ) -> None:
     await append(services.database, event(0, user=123456))
@@ -221,13 +220,11 @@ async def test_a_search_through_100_000_events_is_bounded_and_quick(
         await session.execute(
             text("UPDATE audit_chain_heads SET seq = seq + :count"), {"count": SCAN_EVENTS_MAX}
         )
-    started = time.perf_counter()
 
     page = await asked(client, auditor, ALL, actor="user:499", limit=200)
     rare = await asked(client, auditor, ALL, actor="user:123456")
     rest = await asked(client, auditor, ALL, actor="user:123456", cursor=rare["next_cursor"])
 
-    # Three pages; the second and third find next to nothing in all there is.
-    assert time.perf_counter() - started < 5
+    # Had it looked any further, the second page would have found what the third one finds.
     assert len(page["items"]) == 200
     assert (len(rare["items"]), len(rest["items"])) == (0, 1)

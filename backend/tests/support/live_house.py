@@ -26,6 +26,7 @@ from backend.app.services.principal import Principal
 from backend.app.serving import listening, uvicorn_config
 from backend.tests.support.fake_connector import FakeConnector
 from backend.tests.support.people import Person
+from backend.tests.support.venue import be_patient
 
 SECONDS_MAX = 60.0
 _POLL_SECONDS = 0.005
@@ -155,15 +156,25 @@ class LiveClient:
 
 @asynccontextmanager
 async def live_house(
-    url: str, settings: Settings, clock: Clock = utc_now, *, redis_url: str | None = None
+    url: str,
+    settings: Settings,
+    clock: Clock = utc_now,
+    *,
+    redis_url: str | None = None,
+    works: bool = True,
 ) -> AsyncIterator[LiveHouse]:
-    """Serve the API on a database, as `strongroom serve` does, until the block ends."""
+    """Serve the API on a database, as `strongroom serve` does, until the block ends.
+
+    Unless it `works`, nothing runs beside the requests.
+    """
     if redis_url is not None:
         settings = replace(settings, cache=CacheSettings(redis_url=SecretStr(redis_url)))
     services = Container(settings, url, clock, FakeConnector())
     # Who says nothing is a story of its own; a busy machine takes its time.
     services.sockets._login_seconds_max = SECONDS_MAX
-    await services.start()
+    if settings.cache.redis_url is not None:
+        be_patient(services.venue, settings.cache.redis_url.get_secret_value())
+    await (services.start() if works else services.open())
     try:
         with listening("127.0.0.1", 0, "nothing: the port is free") as listener:
             app = create_app(AppRole.API, services)

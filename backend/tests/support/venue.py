@@ -10,6 +10,7 @@ from backend.app.database import Database
 from backend.app.repositories.venue_ledger import VenueLedger
 from backend.app.services.venue.engine import VenueEngine
 from backend.app.services.venue.snapshot_keeper import SNAPSHOT_COMMANDS_MAX
+from backend.app.services.venue.streams import VenueStreams
 from backend.app.venue.commands import (
     CancelAllOrders,
     CancelOrder,
@@ -19,9 +20,11 @@ from backend.app.venue.commands import (
 )
 from backend.app.venue.instruments import ATOMS_PER_UNIT
 from backend.app.venue.orders import OrderType, Side, TimeInForce
+from backend.app.venue_container import VenueContainer
 
 _POLL_SECONDS = 0.01
 _LEAD_SECONDS_MAX = 60
+_PATIENCE_SECONDS = 60.0
 SPOT_NUMBERS_FROM = 2**40 + 1
 
 
@@ -36,6 +39,17 @@ async def led(engine: VenueEngine) -> None:
     """Wait until an engine leads."""
     async with asyncio.timeout(_LEAD_SECONDS_MAX):
         await engine.led()
+
+
+def be_patient(venue: VenueContainer, redis_url: str) -> None:
+    """Let Redis take its time on a busy machine; what comes of too little is a story of its own.
+
+    Call it before anything of the venue is started.
+    """
+    assert venue._post is not None
+    patient = VenueStreams(redis_url, _PATIENCE_SECONDS)
+    # In its place: its mailbox and its leaders hold it too.
+    vars(venue._post._streams).update(vars(patient))
 
 
 @asynccontextmanager
