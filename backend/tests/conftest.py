@@ -98,7 +98,8 @@ def copied_database(request: pytest.FixtureRequest) -> str:
     # The first start of a house costs as much as most tests of one.
     has_usual_house = (
         "services" in request.fixturenames
-        and request.getfixturevalue("settings") is usual_settings()
+        # What its first start leaves behind belongs to its root key, and to nothing else of it.
+        and request.getfixturevalue("settings").vault is usual_settings().vault
     )
     name = "started_database" if has_usual_house else "template_database"
     return str(request.getfixturevalue(name))

@@ -12,14 +12,14 @@ from backend.app.enums import Role
 from backend.app.exchanges.registry import SUPPORTED
 from backend.tests.support.people import Person, person
 from backend.tests.support.sandbox import RunningSandbox
-from backend.tests.support.settings import settings_for_tests
+from backend.tests.support.settings import sandbox_settings
 
 CREDENTIALS = "/api/v1/credentials"
 
 
 @pytest.fixture
 def settings(sandbox: RunningSandbox) -> Settings:
-    return settings_for_tests(sandbox_url=sandbox.base_url)
+    return sandbox_settings(sandbox.base_url)
 
 
 @pytest.fixture

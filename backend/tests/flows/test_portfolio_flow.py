@@ -14,7 +14,7 @@ from backend.tests.support.api_keys import api_key, key_headers
 from backend.tests.support.ccxt_clients import ccxt_client, lean_config
 from backend.tests.support.people import Person, person
 from backend.tests.support.sandbox import RunningSandbox
-from backend.tests.support.settings import settings_for_tests
+from backend.tests.support.settings import sandbox_settings
 
 CREDENTIALS = "/api/v1/credentials"
 SYMBOL = "BTC/USDT"
@@ -23,7 +23,7 @@ DOWN = {"okx": "maintenance", "gate": "maintenance", "htx": "expired"}
 
 @pytest.fixture
 def settings(sandbox: RunningSandbox) -> Settings:
-    return settings_for_tests(sandbox_url=sandbox.base_url)
+    return sandbox_settings(sandbox.base_url)
 
 
 @pytest.fixture

@@ -10,14 +10,14 @@ from backend.app.config import Settings
 from backend.app.container import Container
 from backend.tests.support.people import Person, person
 from backend.tests.support.sandbox import RunningSandbox
-from backend.tests.support.settings import settings_for_tests
+from backend.tests.support.settings import sandbox_settings
 
 CREDENTIALS = "/api/v1/credentials"
 
 
 @pytest.fixture
 def settings(sandbox: RunningSandbox) -> Settings:
-    return settings_for_tests(sandbox_url=sandbox.base_url)
+    return sandbox_settings(sandbox.base_url)
 
 
 @pytest.fixture

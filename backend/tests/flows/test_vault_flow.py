@@ -9,13 +9,14 @@ from httpx2 import AsyncClient, Response
 
 from backend.app.clock import Clock, utc_now
 from backend.app.config import Settings
+from backend.app.container import Container
 from backend.app.exchanges.reasons import Reason
 from backend.app.exchanges.registry import SUPPORTED
 from backend.app.exchanges.wire import SigningKeys
-from backend.tests.support.people import bearer, registered, signed_in
+from backend.tests.support.people import bearer, person, registered, signed_in
 from backend.tests.support.sandbox import RunningSandbox
 from backend.tests.support.seeded_reasons import CASES, expected_reason, keys_for
-from backend.tests.support.settings import settings_for_tests
+from backend.tests.support.settings import sandbox_settings
 
 CREDENTIALS = "/api/v1/credentials"
 TRY = "/api/v1/exchange/verify"
@@ -30,7 +31,7 @@ NO_VERDICT = {
 
 @pytest.fixture
 def settings(sandbox: RunningSandbox) -> Settings:
-    return settings_for_tests(sandbox_url=sandbox.base_url)
+    return sandbox_settings(sandbox.base_url)
 
 
 @pytest.fixture
@@ -40,9 +41,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-async def alice(client: AsyncClient) -> dict[str, str]:
-    await registered(client, "alice")
-    return bearer((await signed_in(client, "alice"))["access"])
+async def alice(services: Container) -> dict[str, str]:
+    return (await person(services, "alice")).headers
 
 
 def asked(exchange: str, keys: SigningKeys) -> dict[str, Any]:
@@ -205,11 +205,15 @@ async def test_the_eight_are_listed_with_what_each_needs(client: AsyncClient) ->
     assert all(each["rights_to_tick"] and each["key_page"] for each in details)
 
 
+async def through_the_door(client: AsyncClient, name: str) -> dict[str, str]:
+    await registered(client, name)
+    return bearer((await signed_in(client, name))["access"])
+
+
 async def test_two_users_hold_the_same_key_without_seeing_each_other(
-    client: AsyncClient, alice: dict[str, str], sandbox: RunningSandbox
+    client: AsyncClient, sandbox: RunningSandbox
 ) -> None:
-    await registered(client, "bob")
-    bob = bearer((await signed_in(client, "bob"))["access"])
+    alice, bob = [await through_the_door(client, name) for name in ("alice", "bob")]
     keys = asked("okx", sandbox.account("okx", "full").keys)
 
     hers = await client.post(CREDENTIALS, json=keys, headers=alice)

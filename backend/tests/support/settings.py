@@ -50,6 +50,12 @@ def usual_settings() -> Settings:
     return settings_for_tests()
 
 
+def sandbox_settings(url: str) -> Settings:
+    """Return the usual settings of a house whose exchanges are a sandbox."""
+    usual = usual_settings()
+    return replace(usual, exchange=usual.exchange.model_copy(update={"sandbox_url": url}))
+
+
 @cache
 def _usual() -> Settings:
     """Return what all tests have in common. Each group costs most of a millisecond."""
