@@ -21,8 +21,8 @@ from backend.tests.support.instruments import CARDS
 from backend.tests.support.venue_stories import INSTRUMENTS, stories, told
 
 _OPEN_ORDERS = 50_000
-_RESTORE_SECONDS_MAX = 1.25
-"""It takes a quarter of one where nobody else is at work."""
+_TIMES_THE_PLACING_MAX = 5
+"""It takes half as long; both grow with a busy machine."""
 
 
 @given(story=stories(), rest=stories())
@@ -69,20 +69,21 @@ def test_no_step_of_a_snapshot_takes_more_than_some_orders() -> None:
     assert whole == json.dumps(json.loads(whole), separators=(",", ":")).encode()
 
 
-def test_many_open_orders_are_restored_at_once() -> None:
+def test_many_open_orders_are_restored_in_the_time_of_placing_them() -> None:
     ours = Books(CARDS, 1, 1)
-    ours.carry_out(
-        [
-            NewOrder(number, 1 + number % 4, Side.BUY, 100 + number % 900)
-            for number in range(_OPEN_ORDERS)
-        ]
-    )
+    orders = [
+        NewOrder(number, 1 + number % 4, Side.BUY, 100 + number % 900)
+        for number in range(_OPEN_ORDERS)
+    ]
+    started = time.process_time()
+    ours.carry_out(orders)
+    placing_seconds = time.process_time() - started
     entry = written(ours.snapshot())
 
     started = time.process_time()
     other = Books.restored(CARDS, read(entry))
 
-    assert time.process_time() - started < _RESTORE_SECONDS_MAX
+    assert time.process_time() - started < _TIMES_THE_PLACING_MAX * placing_seconds
     assert sum(1 for _ in other.open_orders()) == _OPEN_ORDERS
 
 
