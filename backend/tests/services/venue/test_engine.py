@@ -168,6 +168,7 @@ async def test_a_paused_leader_that_was_replaced_writes_nothing(
             )
 
         assert (await engine.place(NewOrder(2, 1, SELL, 200))).executed == 1
+    old.close()
     assert await rows(database_url, "SELECT account_id FROM orders ORDER BY id") == [(1,), (2,)]
     assert await count(database_url, "venue_journal") == 2
 
