@@ -49,7 +49,10 @@ _IDLE_SECONDS: Final = 0.2
 class KeyRewrapping:
     """Rewraps what lies under any root key but the active one."""
 
-    def __init__(self, database: Database, key_ring: KeyRing, now: Clock) -> None:
+    def __init__(
+        self, database: Database, key_ring: KeyRing, now: Clock, batch_keys: int = BATCH_KEYS
+    ) -> None:
+        self._batch_keys = batch_keys
         self._database = database
         self._key_ring = key_ring
         self._now = now
@@ -124,7 +127,7 @@ class KeyRewrapping:
 
     async def _read(self, job: KeyRewrap) -> Sequence[Dek]:
         async with self._database.snapshot() as session:
-            return await DekRepository(session).page(job.from_kid, job.cursor, BATCH_KEYS)
+            return await DekRepository(session).page(job.from_kid, job.cursor, self._batch_keys)
 
     async def _move(self, job: KeyRewrap, rows: Sequence[Dek]) -> None:
         rewrapped: list[Rewrapped] = []

@@ -1,27 +1,44 @@
 """The proof of the ledger finds whatever of the venue's money is not as its orders say."""
 
+import asyncio
+
 import pytest
 
+from backend.app.config import DatabaseSettings
 from backend.app.database import Database
 from backend.app.services.ledger.ledger_proof import prove_ledger
-from backend.tests.support.databases import server_connection
+from backend.tests.support.databases import make_copy, server_connection, with_database
 from backend.tests.support.venue import engine_on, led, running, seeded_spot_commands
 
 SPOT = 1
 
 
-@pytest.fixture
-async def traded(database: Database, database_url: str) -> Database:
-    async with server_connection(database_url) as connection:
+# Traded once; each test spoils a copy of its own.
+@pytest.fixture(scope="module")
+def traded_database(cluster_url: str, template_database: str) -> str:
+    return asyncio.run(_traded(cluster_url, template_database))
+
+
+async def _traded(cluster_url: str, template: str) -> str:
+    name = await make_copy(cluster_url, template)
+    url = with_database(cluster_url, name)
+    async with server_connection(url) as connection:
         pair = await connection.fetchval("SELECT id FROM instruments WHERE symbol = 'BTC/USDT'")
+    database = Database(url, DatabaseSettings(_env_file=None))
     async with running(engine_on(database, SPOT)) as engine:
         await led(engine)
         await engine.carry_out(seeded_spot_commands(600, pair))
-    return database
+    await database.close()
+    return name
 
 
-async def test_a_venue_that_traded_is_proved(traded: Database) -> None:
-    proof = await prove_ledger(traded)
+@pytest.fixture
+def copied_database(traded_database: str) -> str:
+    return traded_database
+
+
+async def test_a_venue_that_traded_is_proved(database: Database) -> None:
+    proof = await prove_ledger(database)
 
     assert proof.findings == []
     assert proof.counts.movements > 300
@@ -71,12 +88,12 @@ async def test_a_venue_that_traded_is_proved(traded: Database) -> None:
     ],
 )
 async def test_what_was_changed_is_named(
-    traded: Database, database_url: str, tampering: str, told: str
+    database: Database, database_url: str, tampering: str, told: str
 ) -> None:
     async with server_connection(database_url) as connection:
         changed = await connection.execute(tampering)
 
-    proof = await prove_ledger(traded)
+    proof = await prove_ledger(database)
 
     assert changed.endswith(" 1")
     assert any(told in finding for finding in proof.findings), proof.findings

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from argon2 import PasswordHasher
 from pydantic import SecretStr
 from sqlalchemy import text
 
@@ -73,6 +74,8 @@ class Login:
 
 @pytest.fixture
 async def alice(services: Container, clock: Any) -> Login:
+    # What guessing costs is another test's story; here hundreds of guesses are made.
+    services._passwords._hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
     login = Login(services, clock)
     await login.register()
     return login

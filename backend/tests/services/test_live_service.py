@@ -21,6 +21,13 @@ from backend.tests.support.people import PASSWORD, Person, bearer, person, regis
 
 @pytest.fixture
 async def house(database_url: str, settings: Settings, clock: Any) -> AsyncIterator[LiveHouse]:
+    async with live_house(database_url, settings, clock, works=False) as house:
+        yield house
+
+
+@pytest.fixture
+async def working(database_url: str, settings: Settings, clock: Any) -> AsyncIterator[LiveHouse]:
+    """The same, with somebody who looks whose session has ended."""
     async with live_house(database_url, settings, clock) as house:
         yield house
 
@@ -190,9 +197,10 @@ async def test_one_user_has_so_many_connections_and_no_more(
     ids=["signed out", "removed", "disabled", "password changed"],
 )
 async def test_the_end_of_a_session_closes_its_connections_and_no_others(
-    house: LiveHouse, alice: Person, statement: str
+    working: LiveHouse, statement: str
 ) -> None:
-    bob = await person(house.services, "bob")
+    house = working
+    alice, bob = [await person(house.services, name) for name in ("alice", "bob")]
     whose = "id" if "users" in statement else "user_id"
 
     async with await house.client(alice) as hers, await house.client(bob) as his:
@@ -202,14 +210,14 @@ async def test_the_end_of_a_session_closes_its_connections_and_no_others(
         assert await his.ask("ping") == {"type": "pong"}
 
 
-async def test_signing_out_through_the_door_closes(house: LiveHouse, client: AsyncClient) -> None:
+async def test_signing_out_through_the_door_closes(working: LiveHouse, client: AsyncClient) -> None:
     # Signed out in another process: `client` has services of its own on the same database.
     await registered(client, "carol")
     tokens = await signed_in(client, "carol", PASSWORD)
     access = bearer(tokens["access"])
     ticket = (await client.post("/api/v1/ws/tickets", headers=access)).json()["ticket"]
 
-    async with await LiveClient.knock(house) as hers:
+    async with await LiveClient.knock(working) as hers:
         await hers.ask("login", ticket=ticket)
         ended = await client.post("/api/v1/auth/logout", headers=access)
 

@@ -1,37 +1,66 @@
 """The proof finds what was done to the ledger past its triggers, and names it."""
 
+import asyncio
+
 import pytest
 from sqlalchemy import exc, text
 
 from backend.app.audit_record import SYSTEM
 from backend.app.container import Container
+from backend.app.database import Database
 from backend.app.enums import Role
 from backend.app.services.ledger.ledger_proof import prove_ledger
-from backend.tests.support.credit import assert_proved, fund, merchant, withdrawn
+from backend.tests.conftest import HandClock
+from backend.tests.support.credit import fund, merchant, withdrawn
+from backend.tests.support.databases import make_copy, with_database
 from backend.tests.support.people import person
+from backend.tests.support.settings import usual_settings
 from backend.tests.support.settlements import pay_out
 
 
-@pytest.fixture
-async def booked(services: Container) -> int:
-    """A pool, a merchant, a withdrawal that stands and one that was given back."""
+# Booked once; each test spoils a copy of its own.
+@pytest.fixture(scope="module")
+def books(cluster_url: str, started_database: str) -> tuple[str, int]:
+    """A pool, a merchant, a withdrawal that stands, and which, and one that was given back."""
+    return asyncio.run(_booked(cluster_url, started_database))
+
+
+async def _booked(cluster_url: str, started: str) -> tuple[str, int]:
+    name = await make_copy(cluster_url, started)
+    services = Container(usual_settings(), with_database(cluster_url, name), HandClock())
+    await services.open()
     root = await person(services, "root", Role.ADMIN)
     alice = await merchant(services, root, "alice")
     await fund(services, root, "500.00")
     standing = (await withdrawn(services, alice, "120.50")).id
     failed = (await withdrawn(services, alice, "30.00")).id
     await services.credit.settling.give_back(failed, "account_closed", SYSTEM)
-    return standing
+    await services.stop()
+    return name, standing
 
 
-async def run(services: Container, *statements: str) -> None:
-    async with services.database.transaction() as session:
+@pytest.fixture
+def copied_database(books: tuple[str, int]) -> str:
+    return books[0]
+
+
+@pytest.fixture
+def booked(books: tuple[str, int]) -> int:
+    return books[1]
+
+
+async def run(database: Database, *statements: str) -> None:
+    async with database.transaction() as session:
         for statement in statements:
             await session.execute(text(statement))
 
 
-async def test_a_sound_ledger_is_proved(services: Container, booked: int) -> None:
-    proof = await prove_ledger(services.database)
+async def assert_proved(database: Database) -> None:
+    assert (await prove_ledger(database)).findings == []
+
+
+async def test_a_sound_ledger_is_proved(database: Database, booked: int) -> None:
+    proof = await prove_ledger(database)
 
     assert proof.findings == []
     assert proof.counts == (5, 4, 2)
@@ -58,11 +87,11 @@ async def test_a_sound_ledger_is_proved(services: Container, booked: int) -> Non
     ],
 )
 async def test_what_was_changed_in_a_row_is_named(
-    services: Container, booked: int, tampered: str, named: str
+    database: Database, booked: int, tampered: str, named: str
 ) -> None:
-    await run(services, tampered.format(id=booked))
+    await run(database, tampered.format(id=booked))
 
-    findings = (await prove_ledger(services.database)).findings
+    findings = (await prove_ledger(database)).findings
 
     assert any(named.format(id=booked) in finding for finding in findings), findings
 
@@ -83,16 +112,16 @@ async def test_what_was_changed_in_a_row_is_named(
     ],
 )
 async def test_what_was_changed_past_the_triggers_is_named(
-    services: Container, booked: int, tampered: str, named: str
+    database: Database, booked: int, tampered: str, named: str
 ) -> None:
     await run(
-        services,
+        database,
         "ALTER TABLE ledger_lines DISABLE TRIGGER USER",
         "ALTER TABLE ledger_movements DISABLE TRIGGER USER",
         tampered,
     )
 
-    findings = (await prove_ledger(services.database)).findings
+    findings = (await prove_ledger(database)).findings
 
     assert any(named in finding for finding in findings), findings
 
@@ -125,26 +154,26 @@ async def test_what_was_changed_past_the_triggers_is_named(
     ],
 )
 async def test_the_database_itself_refuses_what_would_break_the_books(
-    services: Container, booked: int, statement: str
+    database: Database, booked: int, statement: str
 ) -> None:
     with pytest.raises(exc.DBAPIError):
-        await run(services, *statement.split(";"))
+        await run(database, *statement.split(";"))
 
-    await assert_proved(services)
+    await assert_proved(database)
 
 
 async def test_who_has_an_account_cannot_be_deleted_but_an_applicant_can(
-    services: Container, booked: int
+    database: Database, booked: int
 ) -> None:
-    async with services.database.snapshot() as session:
+    async with database.snapshot() as session:
         owner = await session.scalar(
             text("SELECT owner_id FROM ledger_accounts WHERE kind = 'merchant'")
         )
 
     with pytest.raises(exc.IntegrityError):
-        await run(services, f"DELETE FROM users WHERE id = {owner}")
+        await run(database, f"DELETE FROM users WHERE id = {owner}")
     await run(
-        services,
+        database,
         "INSERT INTO users (username, email, hashed_password, role)"
         " VALUES ('bob', 'bob@example.com', 'x', 'merchant')",
         "INSERT INTO merchants (user_id, requested_credit, bank_account)"
@@ -153,10 +182,12 @@ async def test_who_has_an_account_cannot_be_deleted_but_an_applicant_can(
     )
 
 
-async def test_what_was_paid_out_once_is_proved(services: Container, booked: int) -> None:
-    await pay_out(services.database, services.clock, booked)
+async def test_what_was_paid_out_once_is_proved(
+    database: Database, clock: HandClock, booked: int
+) -> None:
+    await pay_out(database, clock, booked)
 
-    await assert_proved(services)
+    await assert_proved(database)
 
 
 @pytest.mark.parametrize(
@@ -183,11 +214,11 @@ async def test_what_was_paid_out_once_is_proved(services: Container, booked: int
     ],
 )
 async def test_what_the_settlement_paid_otherwise_is_named(
-    services: Container, booked: int, tampered: str, named: str
+    database: Database, clock: HandClock, booked: int, tampered: str, named: str
 ) -> None:
-    await pay_out(services.database, services.clock, booked)
-    await run(services, "ALTER TABLE settlements DISABLE TRIGGER USER", tampered)
+    await pay_out(database, clock, booked)
+    await run(database, "ALTER TABLE settlements DISABLE TRIGGER USER", tampered)
 
-    findings = (await prove_ledger(services.database)).findings
+    findings = (await prove_ledger(database)).findings
 
     assert any(named.format(id=booked) in finding for finding in findings), findings

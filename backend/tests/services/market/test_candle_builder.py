@@ -20,6 +20,7 @@ from backend.app.repositories.channel_repository import ChannelRepository
 from backend.app.services.market.candle_builder import CandleBuilder, Taken
 from backend.app.services.market.time_storage import TimeStorage
 from backend.tests.conftest import HandClock
+from backend.tests.support.examples import one_in
 from backend.tests.support.reference_candles import reference, stored, synthetic_trades
 
 TODAY = datetime(2026, 11, 21, tzinfo=UTC)
@@ -71,6 +72,7 @@ def split_trades(draw: st.DrawFn) -> tuple[list[Trade], list[list[Trade]]]:
 
 
 @settings(
+    max_examples=one_in(2),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(split_trades())

@@ -20,6 +20,7 @@ from backend.app.services.market.price_observer import PriceChange
 from backend.app.services.market.price_refresh import PriceRefresh
 from backend.app.services.market.refresher_lock import RefresherLockLost
 from backend.tests.conftest import HandClock
+from backend.tests.support.examples import one_in
 from backend.tests.support.fake_markets import listing
 from backend.tests.support.price_house import PriceHouse, price_house
 
@@ -277,7 +278,7 @@ _TOLD = st.one_of(
 
 
 @settings(
-    max_examples=15,
+    max_examples=one_in(3),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(

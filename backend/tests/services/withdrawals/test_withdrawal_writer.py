@@ -36,6 +36,8 @@ from backend.tests.support.credit import (
 )
 from backend.tests.support.people import Person, person
 
+ROUNDS = 12
+
 
 @pytest.fixture
 async def root(services: Container) -> Person:
@@ -60,11 +62,11 @@ async def merchants(services: Container, root: Person, number: int, limit: str) 
 async def test_of_five_hundred_that_race_exactly_those_the_pool_covers_succeed(
     services: Container, root: Person
 ) -> None:
-    people = await merchants(services, root, 50, "1000.00")
+    people = await merchants(services, root, 10, "1000.00")
     await fund(services, root, "3000.00")
 
     answers = await asyncio.gather(
-        *(withdraw(services, people[n % 50], "10.00") for n in range(500))
+        *(withdraw(services, people[n % 10], "10.00") for n in range(500))
     )
 
     assert Counter(answer.status for answer in answers) == {201: 300, 409: 200}
@@ -77,11 +79,11 @@ async def test_of_five_hundred_that_race_exactly_those_the_pool_covers_succeed(
 async def test_two_processes_that_race_for_one_pool_draw_no_more_than_it_holds(
     services: Container, second: Container, root: Person
 ) -> None:
-    people = await merchants(services, root, 20, "1000.00")
+    people = await merchants(services, root, 10, "1000.00")
     await fund(services, root, "3000.00")
 
     answers = await asyncio.gather(
-        *(withdraw((services, second)[n % 2], people[n % 20], "10.00") for n in range(500))
+        *(withdraw((services, second)[n % 2], people[n % 10], "10.00") for n in range(500))
     )
 
     assert Counter(answer.status for answer in answers) == {201: 300, 409: 200}
@@ -305,13 +307,13 @@ async def test_backends_killed_again_and_again_lose_nothing_and_double_nothing(
                 await asyncio.sleep(0.001)
 
     killing = asyncio.create_task(kill())
-    for round_ in range(30):
+    for round_ in range(ROUNDS):
         answers = await asyncio.gather(*(ask(each, f"k{round_}") for each in people))
         assert {answer.status for answer in answers} == {201}
     enough.set()
     await killing
 
-    assert await available(services, root) == Decimal(100000 - 20 * 30)
+    assert await available(services, root) == Decimal(100000 - 20 * ROUNDS)
     await assert_proved(services)
 
 
