@@ -19,7 +19,7 @@ from backend.app.errors import (
     UserNotFound,
 )
 from backend.app.repositories.audit_appender import AuditAppender
-from backend.app.schemas.credential_schemas import CredentialUpdate
+from backend.app.schemas.credential_schemas import Credential, CredentialUpdate
 from backend.app.schemas.rotation_schemas import RotationStart
 from backend.app.services.audit_service import AuditService
 from backend.app.services.key_policy import CREDENTIALS_PER_USER_MAX
@@ -286,11 +286,23 @@ async def test_nobody_is_given_more_than_one_user_may_hold(houses: Houses) -> No
     owner, same = await there.somebody("alice"), await here.somebody("alice")
     for n in range(2):
         await there.bind(owner, "binance", f"there{n}")
-    for n in range(CREDENTIALS_PER_USER_MAX - 1):
-        await here.bind(same, "binance", f"here{n}")
+    await bind_like(here, await here.bind(same, "binance", "here"), CREDENTIALS_PER_USER_MAX - 2)
 
     with pytest.raises(TooManyCredentials, match="alice holds 99 and would get 2"):
         await here.plan(await there.exported(here))
+
+
+async def bind_like(house: Installation, credential: Credential, count: int) -> None:
+    """Let its owner hold so many more that differ from it by their API keys."""
+    async with house.services.database.transaction() as session:
+        await session.execute(
+            text(
+                "INSERT INTO api_credentials SELECT (jsonb_populate_record(held,"
+                " jsonb_build_object('id', id + n, 'api_key', api_key || n))).*"
+                " FROM api_credentials AS held, generate_series(1, :count) AS n WHERE id = :id"
+            ),
+            {"id": credential.id, "count": count},
+        )
 
 
 async def test_a_key_others_hold_is_reported_as_when_it_is_bound(houses: Houses) -> None:
