@@ -113,7 +113,8 @@ async def database_url(cluster_url: str, copied_database: str) -> AsyncIterator[
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
-    database = Database(database_url, DatabaseSettings(_env_file=None))
+    patient = DatabaseSettings(_env_file=None, database_pool_timeout_seconds=60)
+    database = Database(database_url, patient)
     yield database
     await database.close()
 

@@ -60,7 +60,8 @@ def sandbox_settings(url: str) -> Settings:
 def _usual() -> Settings:
     """Return what all tests have in common. Each group costs most of a millisecond."""
     return Settings(
-        database=DatabaseSettings(database_pool_size=5),
+        # A busy machine lets a crowd wait; tests of that wait set one.
+        database=DatabaseSettings(database_pool_size=5, database_pool_timeout_seconds=60),
         cache=CacheSettings(),
         vault=VaultSettings(),
         auth=AuthSettings(),

@@ -1,4 +1,4 @@
-"""What SQLAlchemy has compiled, kept for all engines of the run.
+"""What SQLAlchemy has compiled, kept for all engines of the run, and time for them to connect.
 
 Every test has a house of its own, so an engine of its own, and an engine compiles each statement
 anew: three milliseconds for each, which was most of what a request cost. The server is the same
@@ -11,6 +11,9 @@ from sqlalchemy import Engine
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 
+# The house gives up after three seconds. Of tens of thousands of connections of a run, one is being
+# made whenever a machine stands still for so long.
+_CONNECT_SECONDS_MAX: Final = 60.0
 # A run knows a few hundred statements.
 _COMPILED: Final[dict[Any, Any]] = {}
 
@@ -25,6 +28,10 @@ class SharingDialect(PGDialect_asyncpg):
 
     def __hash__(self) -> int:
         return hash(SharingDialect)
+
+    def connect(self, *place: Any, **how: Any) -> Any:
+        """Connect, however slow the machine is."""
+        return super().connect(*place, **{**how, "timeout": _CONNECT_SECONDS_MAX})
 
     @classmethod
     def engine_created(cls, engine: Engine) -> None:
