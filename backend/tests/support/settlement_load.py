@@ -34,8 +34,8 @@ SETTLEMENT: Final = "settlement"
 _KEPT: Final = {
     name: os.environ[name] for name in ("PATH", "PYTHONPATH", "LANG") if name in os.environ
 }
-_START_SECONDS_MAX: Final = 90
-_END_SECONDS_MAX: Final = 120
+_START_SECONDS_MAX: Final = 300
+_END_SECONDS_MAX: Final = 600
 _ASK_SECONDS_MAX: Final = 20.0
 _OPEN: Final = "state IN ('requested', 'settling', 'unknown')"
 
