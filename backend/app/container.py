@@ -267,7 +267,9 @@ class Container:
     def _build_vault(self, connector: ExchangeConnector | None) -> None:
         settings = self.settings
         environment = settings.exchange.exchange_mode
-        self.audit = AuditService(AuditAppender(self.database))
+        # Who is patient with the database is so with what is recorded there: 2.5 seconds usually.
+        record_wait_seconds = settings.database.database_pool_timeout_seconds / 2
+        self.audit = AuditService(AuditAppender(self.database), record_wait_seconds)
         self.audit_trail = AuditTrailService(self.database, self.clock)
         anchor_file = settings.audit.audit_anchor_file
         self._anchors = AnchorKeeper(

@@ -22,7 +22,8 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_asyn
 from backend.app.config import DatabaseSettings
 from backend.app.errors import BadRequest, ConfigurationError, DatabaseUnavailable
 
-_CONNECT_TIMEOUT_SECONDS: Final = 3.0
+# Of the time that somebody waits for a connection at the most, so much may go into opening one.
+_CONNECT_SHARE: Final = 0.6
 _RETRY_AFTER_SECONDS: Final = 2
 # SQLSTATE classes that say "not now" rather than "not so": connection trouble, resources
 # exhausted, operator intervention, system error.
@@ -38,7 +39,6 @@ _NO_CHARACTER: Final = "22021"
 # `ignore_startup_parameters`, `connect_query`.
 _LENT_ARGS: Final[Mapping[str, Any]] = MappingProxyType(
     {
-        "timeout": _CONNECT_TIMEOUT_SECONDS,
         "statement_cache_size": 0,
         "prepared_statement_cache_size": 0,
         "server_settings": {"application_name": "strongroom", "timezone": "UTC"},
@@ -63,7 +63,7 @@ class Database:
             pool_timeout=settings.database_pool_timeout_seconds,
             # An error's text would otherwise show the values of the statement.
             hide_parameters=True,
-            connect_args=self._own_args if direct is None else _LENT_ARGS,
+            connect_args=self._own_args if direct is None else _lent_args(settings),
         )
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
         # The pool's own queue lets newcomers pass those who wait: under load some would wait until
@@ -138,10 +138,18 @@ class Database:
         await self.engine.dispose()
 
 
+def _connect_seconds_max(settings: DatabaseSettings) -> float:
+    return settings.database_pool_timeout_seconds * _CONNECT_SHARE
+
+
+def _lent_args(settings: DatabaseSettings) -> dict[str, Any]:
+    return {"timeout": _connect_seconds_max(settings), **_LENT_ARGS}
+
+
 def _own_args(settings: DatabaseSettings) -> dict[str, Any]:
     statement_timeout_ms = int(settings.database_statement_timeout_seconds * 1000)
     return {
-        "timeout": _CONNECT_TIMEOUT_SECONDS,
+        "timeout": _connect_seconds_max(settings),
         "server_settings": {
             "application_name": "strongroom",
             "statement_timeout": str(statement_timeout_ms),
