@@ -22,6 +22,13 @@ from backend.app.websocket_wire import (
 )
 
 _BACKLOG: Final = 2048
+IDLE_SECONDS_MAX: Final = 75
+"""How long a connection is kept without a request: longer than clients keep one.
+
+Whoever closes first resets what the other sends at that moment, and an order that was reset is not
+simply sent again. aiohttp keeps one for 15 seconds, nginx for 60.
+Source: aiohttp 3.14 client_reference, `keepalive_timeout`; nginx, `keepalive_timeout` of upstreams.
+"""
 _STARTED_POLL_SECONDS: Final = 0.01
 
 
@@ -142,6 +149,7 @@ def uvicorn_config(app: ASGIApp, settings: ServerSettings) -> uvicorn.Config:
         ws_ping_timeout=PONG_SECONDS_MAX,
         # A frame is made once for all who get it; compressed, it would be made for each.
         ws_per_message_deflate=False,
+        timeout_keep_alive=IDLE_SECONDS_MAX,
         timeout_graceful_shutdown=settings.shutdown_grace_seconds,
     )
 

@@ -15,6 +15,7 @@ from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from backend.app.enums import Environment
 from backend.app.exchanges.connector import ConnectorSettings
@@ -30,6 +31,7 @@ PATIENT = OutboundLimits(
     connect_seconds=60.0, read_seconds=60.0, total_seconds=60.0, waiting_seconds=60.0
 )
 _START_SECONDS_MAX = PATIENT.total_seconds
+_IDLE_SECONDS_MAX = 3600
 _ANSWER_SECONDS_MAX = PATIENT.total_seconds
 
 
@@ -93,8 +95,7 @@ def running_sandbox(
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         port = listener.getsockname()[1]
-        config = uvicorn.Config(app, log_config=None, lifespan="off", access_log=False)
-        server = uvicorn.Server(config)
+        server = uvicorn.Server(sandbox_config(app))
         thread = threading.Thread(
             target=lambda: asyncio.run(server.serve(sockets=[listener])), name="sandbox"
         )
@@ -105,6 +106,17 @@ def running_sandbox(
         finally:
             server.should_exit = True
             thread.join(_START_SECONDS_MAX)
+
+
+def sandbox_config(app: ASGIApp) -> uvicorn.Config:
+    """Return how a sandbox is served that never closes a connection its client may use again."""
+    return uvicorn.Config(
+        app,
+        log_config=None,
+        lifespan="off",
+        access_log=False,
+        timeout_keep_alive=_IDLE_SECONDS_MAX,
+    )
 
 
 def _await_start(server: uvicorn.Server, thread: threading.Thread) -> None:

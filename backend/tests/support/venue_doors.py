@@ -11,7 +11,7 @@ from backend.app.database import Database
 from backend.app.sandbox.app import Venue, create_sandbox_app, unix_now_ms
 from backend.app.services.venue.spot_markets import SPOT_SHARD
 from backend.app.serving import listening
-from backend.tests.support.sandbox import SEED, RunningSandbox
+from backend.tests.support.sandbox import SEED, RunningSandbox, sandbox_config
 from backend.tests.support.venue import engine_on, led, running
 
 _POLL_SECONDS = 0.01
@@ -33,9 +33,7 @@ async def doors_on(
 @asynccontextmanager
 async def _served(app: ASGIApp) -> AsyncIterator[str]:
     with listening("127.0.0.1", 0, "PORT") as listener:
-        server = uvicorn.Server(
-            uvicorn.Config(app, log_config=None, lifespan="off", access_log=False)
-        )
+        server = uvicorn.Server(sandbox_config(app))
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         while not server.started:
             await asyncio.sleep(_POLL_SECONDS)
