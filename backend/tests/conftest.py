@@ -37,6 +37,7 @@ hypothesis_settings.load_profile("strongroom")
 
 def pytest_configure(config: pytest.Config) -> None:
     share_statements()
+    commands.choose_place(config)
     postgres.start_cluster(config)
 
 
@@ -46,7 +47,7 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    commands.stop_server()
+    commands.stop_server(config)
     postgres.stop_cluster(config)
 
 
