@@ -247,6 +247,7 @@ async def test_a_key_that_may_not_trade_is_refused_in_clear_words(house: LiveHou
             await task
 
 
+@pytest.mark.slow
 async def test_ctrl_c_leaves_no_order(house: LiveHouse) -> None:
     words = ("venue", "make-market", "--url", address(house), "--symbol", "BTC/USDT")
     process = await asyncio.create_subprocess_exec(
