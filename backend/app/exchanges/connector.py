@@ -96,10 +96,12 @@ class Connector:
         Raises:
             ExchangeUnknown: the name is none of the eight.
         """
+        asked, signing_keys = resolve(exchange), keys.reveal()
+        inquiry = await self._inquire(asked, signing_keys)
         started = self._monotonic()
         try:
             async with asyncio.timeout(self._question_seconds):
-                found = await self._verify(resolve(exchange), keys.reveal())
+                found = await self._verify(asked, inquiry, signing_keys)
         except TimeoutError:
             found = Verification(refusal=_TOO_LATE, key_information_refusal=_TOO_LATE)
         return replace(found, latency_ms=round((self._monotonic() - started) * 1000))
@@ -144,17 +146,17 @@ class Connector:
         ask: Callable[[Inquiry], Awaitable[tuple[_Told, Refusal | None]]],
     ) -> _Told:
         asked, signing_keys = resolve(exchange), keys.reveal()
+        inquiry = await self._inquire(asked, signing_keys)
         try:
             async with asyncio.timeout(self._question_seconds):
-                told, refusal = await ask(await self._inquire(asked, signing_keys))
+                told, refusal = await ask(inquiry)
         except TimeoutError:
             raise _as_error(asked, _TOO_LATE) from None
         if refusal is not None:
             raise _as_error(asked, _without_keys(refusal, signing_keys))
         return told
 
-    async def _verify(self, exchange: str, keys: SigningKeys) -> Verification:
-        inquiry = await self._inquire(exchange, keys)
+    async def _verify(self, exchange: str, inquiry: Inquiry, keys: SigningKeys) -> Verification:
         told, (balances, refusal) = await self._ask_both(exchange, inquiry, keys.api_key)
         # Only where it can prove something, and with the request the clock would have taken.
         tries = told.was_refused and refusal is None
@@ -187,6 +189,8 @@ class Connector:
         return told, balance_task.result()
 
     async def _inquire(self, exchange: str, keys: SigningKeys) -> Inquiry:
+        # The first of an exchange loads CCXT, which takes a busy machine its time, and is no
+        # silence of the exchange: whoever counts seconds begins afterwards.
         signer = await self._clients.signer(exchange, keys)
         return Inquiry(
             exchange,

@@ -15,11 +15,13 @@ from backend.app.errors import (
     ConfigurationError,
     ExchangeUnknown,
 )
+from backend.app.exchanges.ccxt_client import CcxtClients, CcxtSigner
 from backend.app.exchanges.connector import Connector, ConnectorSettings, allowed_origins
 from backend.app.exchanges.outbound import OutboundLimits
 from backend.app.exchanges.reasons import Reason, Standing
 from backend.app.exchanges.registry import SUPPORTED
 from backend.app.exchanges.verification import ExchangeKeys
+from backend.app.exchanges.wire import SigningKeys
 from backend.app.secret_value import SecretValue
 from backend.tests.support.hostile_exchange import Answer, Received, record_only, reply, serving
 
@@ -153,14 +155,35 @@ async def test_a_question_ends_at_its_deadline_and_leaves_nothing_running() -> N
     async with serving(hold) as (origin, _):
         settings = ConnectorSettings(Environment.SANDBOX, origin, question_seconds=0.1)
         async with _connected(origin, settings) as connector:
-            # Loading CCXT counts as well; here it is not what is measured.
-            await connector.verify("binance", _exchange_keys())
             found = await connector.verify("binance", _exchange_keys())
             left = [t for t in asyncio.all_tasks() if "Inquiry" in repr(t.get_coro())]
 
     assert found.refusal is not None
     assert found.refusal.reason is Reason.EXCHANGE_UNAVAILABLE
     assert left == []
+
+
+class _SlowLoader(CcxtClients):
+    """Takes a minute to load what it needs, by the clock of who asks."""
+
+    seconds = 0.0
+
+    async def signer(self, exchange: str, keys: SigningKeys) -> CcxtSigner:
+        self.seconds += 60
+        return await super().signer(exchange, keys)
+
+
+async def test_what_we_have_to_load_is_no_time_of_the_exchanges() -> None:
+    async with serving(_binance()) as (origin, _):
+        loader = _SlowLoader(origin)
+        settings = ConnectorSettings(Environment.SANDBOX, origin, _LIMITS)
+        connector = Connector(settings, monotonic=lambda: loader.seconds)
+        connector._clients = loader
+        found = await connector.verify("binance", _exchange_keys())
+        await connector.close()
+
+    assert found.refusal is None
+    assert found.latency_ms == 0
 
 
 async def test_a_caller_who_leaves_takes_every_request_along() -> None:
