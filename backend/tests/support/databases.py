@@ -12,7 +12,7 @@ from sqlalchemy.engine import make_url
 from backend.app.migrations import migrate
 
 _END_OUR_CONNECTIONS = (
-    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+    "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity"
     " WHERE datname = $1 AND usename = current_user"
 )
 
