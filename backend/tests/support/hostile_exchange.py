@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from enum import StrEnum
+from functools import cache
 from urllib.parse import quote
 
 _HUGE_BYTES = 10 * 1024 * 1024
@@ -117,6 +118,9 @@ async def record_only(_head: bytes, _writer: asyncio.StreamWriter) -> None:
 
 def misbehave(kind: Misbehaviour, exchange: str, foreign_origin: str) -> Answer:
     """Return how the hostile exchange answers."""
+    if kind is Misbehaviour.GZIP_BOMB:
+        # It takes half a second to make: now, and not while somebody waits for it.
+        _bomb()
 
     async def answer(head: bytes, writer: asyncio.StreamWriter) -> None:
         if kind is Misbehaviour.HANG:
@@ -151,8 +155,12 @@ _SAME_FOR_ALL = {
     Misbehaviour.EMPTY_OBJECT: reply(b"{}", _JSON),
     Misbehaviour.GARBAGE: reply(bytes(range(256)) * 4, _JSON),
     Misbehaviour.HUGE: reply(_ROWS + b" " * (_HUGE_BYTES - len(_ROWS)), _JSON),
-    Misbehaviour.GZIP_BOMB: reply(gzip_bomb(), _JSON, "Content-Encoding: gzip"),
 }
+
+
+@cache
+def _bomb() -> bytes:
+    return reply(gzip_bomb(), _JSON, "Content-Encoding: gzip")
 
 
 def _whole(kind: Misbehaviour, exchange: str, head: bytes, foreign_origin: str) -> bytes:
@@ -166,7 +174,7 @@ def _whole(kind: Misbehaviour, exchange: str, head: bytes, foreign_origin: str) 
         sent = head.decode()
         fields = {"code": sent, "msg": sent, "label": sent, "data": [sent], "balances": sent}
         return reply(json.dumps(fields).encode(), _JSON, f"X-Echo: {quote(sent[:2000])}")
-    return _SAME_FOR_ALL[kind]
+    return _bomb() if kind is Misbehaviour.GZIP_BOMB else _SAME_FOR_ALL[kind]
 
 
 async def _drip(writer: asyncio.StreamWriter) -> None:
