@@ -25,7 +25,9 @@ from backend.tests.support.fake_connector import FakeConnector
 from backend.tests.support.people import Person, person
 from backend.tests.support.settings import settings_for_tests
 
-_START_SECONDS_MAX = 20.0
+_START_SECONDS_MAX = 120.0
+# Longer than anybody takes to think of the next question: else it may meet the end of its line.
+_KEEP_ALIVE_SECONDS = 3_600
 _POLL_SECONDS = 0.01
 
 
@@ -118,6 +120,7 @@ async def _listening_house(app: FastAPI, services: Container) -> AsyncIterator[S
                 access_log=False,
                 lifespan="off",
                 forwarded_allow_ips="127.0.0.1",
+                timeout_keep_alive=_KEEP_ALIVE_SECONDS,
             )
         )
         serving = asyncio.create_task(server.serve(sockets=[listener]))
