@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 VENUE: Final = "strongroom"
 """The exchange that our own venue's candles are of: nobody but its trades tells them."""
@@ -55,8 +55,7 @@ class CandleNumbers(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Trade:
+class Trade(NamedTuple):
     """One trade of one market. Of two at one moment the higher `trade_id` is the later."""
 
     symbol: str

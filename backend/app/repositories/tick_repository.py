@@ -9,7 +9,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from backend.app.candle_numbers import Trade
 
-_COLUMNS: Final = ("symbol", "traded_at", "trade_id", "price", "quantity", "quote_quantity")
 # Stays with the connection and is emptied by every commit: to make one each time costs more.
 # A pooler keeps connections longer than a process lives: with other columns it needs another name.
 _STAGE: Final = text(
@@ -57,8 +56,8 @@ class TickRepository:
         await driver.copy_records_to_table(
             "staged_ticks",
             schema_name="pg_temp",
-            columns=_COLUMNS,
-            records=[tuple(getattr(trade, name) for name in _COLUMNS) for trade in trades],
+            columns=Trade._fields,
+            records=trades,
         )
         fresh = await self._session.execute(_KEEP, {"exchange": self._exchange})
         return [(symbol, minute, count) for symbol, minute, count in fresh]

@@ -89,9 +89,11 @@ class CandleBuilder:
         return Taken(new, len(dated) - new, too_old, in_future)
 
     async def _write(self, trades: Sequence[Trade]) -> int:
-        moments = {CandleInterval.D1.opening(trade.traded_at) for trade in trades}
+        # Many are of one moment.
+        moments = {trade.traded_at for trade in trades}
+        days = {CandleInterval.D1.opening(at) for at in moments}
         for table in PartitionedTable:
-            await self._storage.make_room(table, moments)
+            await self._storage.make_room(table, days)
         async with self._database.transaction() as session:
             ticks = TickRepository(session, self._exchange)
             await ticks.hold()

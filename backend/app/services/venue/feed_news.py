@@ -11,8 +11,7 @@ from backend.app.candle_numbers import Trade as CandleTrade
 from backend.app.channel_message import orders_channel, trades_channel
 from backend.app.enums import NotificationKind
 from backend.app.models.notification_event import NotificationEvent
-from backend.app.models.venue import Trade
-from backend.app.repositories.venue_feed_repository import ToldFill, ToldOrder
+from backend.app.repositories.venue_feed_repository import ToldFill, ToldOrder, ToldTrade
 from backend.app.services.venue import market_shown, order_shown
 from backend.app.services.venue.amounts import in_full
 from backend.app.services.venue.spot_markets import Markets
@@ -33,7 +32,7 @@ class News:
 
     orders: Sequence[ToldOrder] = ()
     fills: Sequence[ToldFill] = ()
-    trades: Sequence[Trade] = ()
+    trades: Sequence[ToldTrade] = ()
 
     @property
     def user_ids(self) -> set[int]:
@@ -43,7 +42,7 @@ class News:
         }
 
 
-def candle_trades(markets: Markets, trades: Iterable[Trade]) -> list[CandleTrade]:
+def candle_trades(markets: Markets, trades: Iterable[ToldTrade]) -> list[CandleTrade]:
     """Return trades as candles are made of them."""
     made = []
     for each in trades:
@@ -62,9 +61,9 @@ def candle_trades(markets: Markets, trades: Iterable[Trade]) -> list[CandleTrade
     return made
 
 
-def trade_messages(markets: Markets, trades: Iterable[Trade]) -> dict[str, list[Body]]:
+def trade_messages(markets: Markets, trades: Iterable[ToldTrade]) -> dict[str, list[Body]]:
     """Return a message for each market something was traded on."""
-    by_market: dict[int, list[Trade]] = defaultdict(list)
+    by_market: dict[int, list[ToldTrade]] = defaultdict(list)
     for each in trades:
         by_market[each.instrument_id].append(each)
     told: dict[str, list[Body]] = {}

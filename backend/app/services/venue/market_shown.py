@@ -1,6 +1,7 @@
 """Books and trades of the spot markets as everybody sees them."""
 
 from backend.app.models.venue import Trade
+from backend.app.repositories.venue_feed_repository import ToldTrade
 from backend.app.schemas.order_schemas import OrderSide
 from backend.app.schemas.venue_market_schemas import BookLevel, BookShown, TradeShown
 from backend.app.services.venue.amounts import in_full, in_short
@@ -14,7 +15,7 @@ def book(market: Instrument, depth: Depth) -> BookShown:
     return BookShown(symbol=market.symbol, bids=bids, asks=asks)
 
 
-def trade(market: Instrument, row: Trade) -> TradeShown:
+def trade(market: Instrument, row: Trade | ToldTrade) -> TradeShown:
     """Return a trade, which names nobody."""
     worth = row.price * row.quantity * market.tick_lot_atoms
     return TradeShown(

@@ -3,7 +3,6 @@
 import asyncio
 import random
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
@@ -59,8 +58,7 @@ def split_trades(draw: st.DrawFn) -> tuple[list[Trade], list[list[Trade]]]:
         )
     )
     trades = [
-        replace(
-            a_trade(number, TODAY - timedelta(days=1) + timedelta(seconds=second)),
+        a_trade(number, TODAY - timedelta(days=1) + timedelta(seconds=second))._replace(
             symbol=f"{name}/USDT",
             price=Decimal(cents) / 100,
         )
