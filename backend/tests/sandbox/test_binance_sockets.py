@@ -27,7 +27,12 @@ async def asked(connection: ClientConnection, message: Any) -> Any:
 
 
 def signed(account: SeededAccount, **params: Any) -> dict[str, Any]:
-    named = {"apiKey": account.keys.api_key, "timestamp": unix_now_ms(), **params}
+    named = {
+        "apiKey": account.keys.api_key,
+        "timestamp": unix_now_ms(),
+        "recvWindow": 60_000,
+        **params,
+    }
     query = "&".join(f"{key}={named[key]}" for key in sorted(named))
     return {**named, "signature": hmac_hex(account.keys.api_secret, query)}
 
