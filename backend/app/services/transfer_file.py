@@ -115,7 +115,8 @@ class TransferSealer:
 class TransferReader:
     """Reads one file, and proves it on the way: only a reader that came to its end has a file."""
 
-    def __init__(self, file: BinaryIO, key: RecipientKey) -> None:
+    def __init__(self, file: BinaryIO, key: RecipientKey, records_max: int = RECORDS_MAX) -> None:
+        self._records_max = records_max
         self._digest = hashlib.sha256()
         self._lines = self._read(file)
         self._key = key
@@ -139,13 +140,13 @@ class TransferReader:
             TransferRefused: the file is damaged, cut off, or not as it was written.
         """
         records = _Records(self.header.line, self._file_key())
-        for number in range(1, RECORDS_MAX + 2):
+        for number in range(1, self._records_max + 2):
             record, is_last = records.open(self._line(f"before record {number}"), number)
             if is_last:
                 break
             yield record
         else:
-            raise TransferRefused(f"The file holds more than {RECORDS_MAX} records.")
+            raise TransferRefused(f"The file holds more than {self._records_max} records.")
         if next(self._lines, None) is not None:
             raise TransferRefused("Something follows the last record of the file.")
 

@@ -189,7 +189,9 @@ def test_the_damaged_record_is_named() -> None:
 
 
 def test_a_file_holds_no_more_than_it_may() -> None:
-    assert len(read(written([b""] * RECORDS_MAX))) == RECORDS_MAX
-    assert refusal(written([b""] * (RECORDS_MAX + 1))) == (
-        "The file holds more than 100000 records."
-    )
+    full, overfull = written([b""] * 7), written([b""] * 8)
+
+    assert len(list(TransferReader(io.BytesIO(full), KEY, records_max=7).records())) == 7
+    with pytest.raises(TransferRefused, match="more than 7 records"):
+        list(TransferReader(io.BytesIO(overfull), KEY, records_max=7).records())
+    assert TransferReader(io.BytesIO(full), KEY)._records_max == RECORDS_MAX == 100_000

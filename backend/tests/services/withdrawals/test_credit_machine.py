@@ -213,5 +213,5 @@ def test_money_is_never_lost_doubled_or_overdrawn(world: World) -> None:
     machine = type("Machine", (CreditMachine,), {"world": world})
 
     run_state_machine_as_test(
-        machine, settings=settings(max_examples=one_in(4), stateful_step_count=25, deadline=None)
+        machine, settings=settings(max_examples=one_in(5), stateful_step_count=20, deadline=None)
     )
