@@ -103,7 +103,8 @@ async def tell_prices(world: World) -> None:
     """Let BTC/USDT be known, and have a price."""
     async with world.services.database.transaction() as session:
         for statement in _PRICED:
-            await session.execute(text(statement))
+            at = {"at": world.services.clock()} if ":at" in statement else {}
+            await session.execute(text(statement), at)
     await world.services.market.names.forget()
 
 
@@ -133,7 +134,7 @@ _PRICED: Final = (
     """,
     """
     INSERT INTO latest_prices (symbol, price, source, as_of, received_at, candidate_count)
-    VALUES ('BTC/USDT', 50000, 'binance', now(), now(), 0) ON CONFLICT DO NOTHING
+    VALUES ('BTC/USDT', 50000, 'binance', :at, :at, 0) ON CONFLICT DO NOTHING
     """,
 )
 
