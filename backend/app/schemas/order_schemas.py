@@ -6,7 +6,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from backend.app.schemas.fields import Request
@@ -35,7 +35,7 @@ def _positive(value: object) -> Decimal:
 
 Number = Annotated[
     Decimal,
-    BeforeValidator(_positive),
+    PlainValidator(_positive),
     WithJsonSchema(
         {"type": "string", "pattern": f"^{_NUMBER.pattern}$", "maxLength": 39, "examples": ["0.25"]}
     ),

@@ -241,10 +241,13 @@ class OrderService:
             async with self._database.snapshot() as session:
                 found = await VenueRepository(session).orders_of_ids(account_id, named)
             rows = {each.id: each for each in found}
+        moments = order_shown.moments(known)
         return [
             _stored(markets, rows[each.id])
             if each.id in rows
-            else order_shown.placed(markets.by_id[each.order.instrument_id], each)
+            else order_shown.placed(
+                markets.by_id[each.order.instrument_id], each, moments[each.created_at]
+            )
             for each in known
         ]
 

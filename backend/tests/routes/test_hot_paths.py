@@ -66,6 +66,10 @@ BODIES = [
     json.dumps({**ORDER, "price": 60000}).encode(),
     json.dumps({**ORDER, "more": 1}).encode(),
     json.dumps([ORDER]).encode(),
+    # The last of two is meant; and JSON in other encodings than most programs send.
+    b'{"price": "1", ' + json.dumps(ORDER)[1:].encode(),
+    json.dumps({**ORDER, "symbol": "\ud800"}).encode(),
+    *(json.dumps(ORDER).encode(encoding) for encoding in ("utf-8-sig", "utf-16")),
     *(b'{"symbol": NaN}', b"{", b"", b"null", b"\xff", b"[" * 20_000, b'"' + b"x" * 70_000 + b'"'),
 ]
 BATCHES = [

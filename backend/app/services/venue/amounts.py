@@ -42,8 +42,8 @@ def in_short(units: int, per_unit: int) -> str:
     >>> in_short(250, 100), in_short(200, 100), in_short(0, 100)
     ('2.5', '2', '0')
     """
-    written = in_full(units, per_unit)
-    return written.rstrip("0").rstrip(".") if "." in written else written
+    whole, rest = divmod(units, per_unit)
+    return in_full(units, per_unit).rstrip("0") if rest else str(whole)
 
 
 def in_decimal(units: int, per_unit: int) -> Decimal:

@@ -1,8 +1,10 @@
 """Orders and fills of the spot markets as their owner sees them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
+
+from pydantic_core import to_jsonable_python
 
 from backend.app.models.venue import Fill, Order
 from backend.app.money import plain
@@ -32,12 +34,17 @@ _WORDS: Final[Mapping[str, str]] = {
 }
 
 
-def placed(market: Instrument, known: Known) -> dict[str, Any]:
-    """Return the members of an `OrderShown` for an order that was placed just now.
+def moments(placed: Iterable[Known]) -> dict[datetime, str]:
+    """Return the times of orders as they are written: those placed together are of one moment."""
+    return {at: to_jsonable_python(at) for at in {each.created_at for each in placed}}
+
+
+def placed(market: Instrument, known: Known, at: str) -> dict[str, Any]:
+    """Return the members of an `OrderShown` for an order that was placed just now, at a moment.
 
     The model itself would take as long again as to make and write them (bench/orders_http.py).
     """
-    return _members(market, known, known.created_at)
+    return {**_members(market, known), "created_at": at, "updated_at": at}
 
 
 def stored(market: Instrument, row: Order) -> OrderShown:
@@ -57,7 +64,8 @@ def stored(market: Instrument, row: Order) -> OrderShown:
     )
     status = OrderStatus(row.status)
     known = Known(row.id, order, row.executed_quantity, row.executed_value, status, row.created_at)
-    return OrderShown.model_validate(_members(market, known, row.updated_at))
+    at = {"created_at": row.created_at, "updated_at": row.updated_at}
+    return OrderShown.model_validate({**_members(market, known), **at})
 
 
 def fill(market: Instrument, row: Fill) -> FillShown:
@@ -79,7 +87,7 @@ def fill(market: Instrument, row: Fill) -> FillShown:
     )
 
 
-def _members(market: Instrument, known: Known, updated_at: datetime) -> dict[str, Any]:
+def _members(market: Instrument, known: Known) -> dict[str, Any]:
     order, lots, budget = known.order, market.lots_per_unit, known.order.budget
     return {
         "id": known.id,
@@ -97,8 +105,6 @@ def _members(market: Instrument, known: Known, updated_at: datetime) -> dict[str
         "executed_quote_quantity": in_short(known.value * market.tick_lot_atoms, ATOMS_PER_UNIT),
         "average_price": _average(market, known),
         "status": _WORDS[known.status],
-        "created_at": known.created_at,
-        "updated_at": updated_at,
     }
 
 

@@ -8,7 +8,7 @@ from pydantic_core import to_json
 
 from backend.app.schemas.order_schemas import OrderShown
 from backend.app.services.venue.desk import Known
-from backend.app.services.venue.order_shown import placed
+from backend.app.services.venue.order_shown import moments, placed
 from backend.app.venue.batch import OrderStatus
 from backend.app.venue.commands import NewOrder
 from backend.app.venue.instruments import Instrument
@@ -46,6 +46,8 @@ def test_a_placed_order_is_written_as_its_model_writes_it(
     asked: dict[str, Any], executed: int, status: OrderStatus
 ) -> None:
     order = NewOrder(account_id=1, instrument_id=1, side=Side.SELL, **asked)
-    members = placed(MARKET, Known(2**40 + 1, order, executed, executed * 5_999_999, status, AT))
+    known = Known(2**40 + 1, order, executed, executed * 5_999_999, status, AT)
+    members = placed(MARKET, known, moments([known])[AT])
 
-    assert to_json(members).decode() == OrderShown.model_validate(members).model_dump_json()
+    shown = OrderShown.model_validate({**members, "created_at": AT, "updated_at": AT})
+    assert to_json(members).decode() == shown.model_dump_json()
