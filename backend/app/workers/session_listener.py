@@ -10,7 +10,7 @@ from backend.app.database import Database
 from backend.app.repositories.auth_session_repository import SESSIONS_CHANNEL
 from backend.app.services.guards import Guards
 
-_ANSWER_SECONDS_MAX: Final = 2.0
+ANSWER_SECONDS_MAX: Final = 2.0
 
 
 class SessionListener:
@@ -19,7 +19,10 @@ class SessionListener:
     name = "session-listener"
     interval_seconds = 2.0
 
-    def __init__(self, database: Database, guards: Guards) -> None:
+    def __init__(
+        self, database: Database, guards: Guards, answer_seconds_max: float = ANSWER_SECONDS_MAX
+    ) -> None:
+        self._answer_seconds_max = answer_seconds_max
         self._database = database
         self._guards = guards
         self._connection: Any = None
@@ -30,7 +33,7 @@ class SessionListener:
             await self._listen()
             return
         try:
-            await self._connection.execute("SELECT 1", timeout=_ANSWER_SECONDS_MAX)
+            await self._connection.execute("SELECT 1", timeout=self._answer_seconds_max)
         except BaseException:
             await self.close()
             raise

@@ -97,6 +97,7 @@ class LiveClient:
     @classmethod
     async def knock(cls, house: LiveHouse, **options: Any) -> Self:
         """Connect without logging in."""
+        options = {"open_timeout": SECONDS_MAX, **options}
         return cls(await connect(house.url, proxy=None, **options))
 
     async def send(self, op: str, **members: Any) -> None:

@@ -63,6 +63,8 @@ async def price_house(
     services = PricesContainer(settings, database_url, clock, markets)
     workers = services.market.workers()
     refresher = next(each for each in workers if isinstance(each, PriceRefresher))
+    # Who does not answer in time loses the lock; a busy machine takes its time.
+    refresher._lock._answer_seconds_max = 60.0
     try:
         yield PriceHouse(services, markets, refresher)
     finally:

@@ -142,11 +142,11 @@ async def test_of_two_processes_one_follows_and_the_other_takes_over_when_it_is_
     databases = [Database(database_url, DatabaseSettings(_env_file=None)) for _ in range(2)]
     sources = [ToldCandles(clock), ToldCandles(clock)]
     first, second = (
-        follower_on(database, RefresherLock(database, Duty.CANDLES), source, clock)
+        follower_on(database, RefresherLock(database, Duty.CANDLES, 60.0), source, clock)
         for database, source in zip(databases, sources, strict=True)
     )
     # Whoever refreshes prices is in nobody's way.
-    prices = RefresherLock(databases[1], Duty.PRICES)
+    prices = RefresherLock(databases[1], Duty.PRICES, 60.0)
     assert await prices.hold()
 
     await first.tick()

@@ -82,7 +82,7 @@ async def test_a_holder_that_lost_its_connection_tries_again_like_everybody(
 
 
 async def test_the_server_ends_a_holder_that_hangs(database: Database, database_url: str) -> None:
-    lock, next_one = RefresherLock(database), RefresherLock(database)
+    lock, next_one = (RefresherLock(database, answer_seconds_max=60.0) for _ in range(2))
     try:
         assert await lock.hold()
         connection: asyncpg.Connection = lock._connection

@@ -47,7 +47,7 @@ def guard() -> HearingGuard:
 
 @pytest.fixture
 async def listener(database: Database, guard: HearingGuard) -> AsyncIterator[SessionListener]:
-    listener = SessionListener(database, guard)  # type: ignore[arg-type]
+    listener = SessionListener(database, guard, answer_seconds_max=60.0)  # type: ignore[arg-type]
     await listener.tick()
     assert await guard.next() == "everything"
     yield listener

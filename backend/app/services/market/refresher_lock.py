@@ -20,7 +20,7 @@ Confirm = Callable[[AsyncSession], Awaitable[None]]
 
 SILENCE_SECONDS_MAX: Final = 30
 """A holder that says nothing for so long has lost the lock."""
-_ANSWER_SECONDS_MAX: Final = 2.0
+ANSWER_SECONDS_MAX: Final = 2.0
 # Strongroom's own: nobody else on this database may use this class.
 _CLASS: Final = 0x53524D44
 _PREPARE: Final = (
@@ -51,7 +51,13 @@ class RefresherLockLost(Exception):
 class RefresherLock:
     """This process's hold of the lock, or its wish for it."""
 
-    def __init__(self, database: Database, duty: Duty = Duty.PRICES) -> None:
+    def __init__(
+        self,
+        database: Database,
+        duty: Duty = Duty.PRICES,
+        answer_seconds_max: float = ANSWER_SECONDS_MAX,
+    ) -> None:
+        self._answer_seconds_max = answer_seconds_max
         self._database = database
         self._duty = duty.value
         self._connection: Any = None
@@ -64,7 +70,7 @@ class RefresherLock:
             DatabaseUnavailable: nobody can be asked. What was held is held no more.
         """
         try:
-            async with outages_translated(), asyncio.timeout(_ANSWER_SECONDS_MAX):
+            async with outages_translated(), asyncio.timeout(self._answer_seconds_max):
                 return await self._hold()
         except BaseException:
             self.release()
