@@ -239,7 +239,7 @@ async def house_accounts(house: House, kind: str) -> dict[str, int]:
 def test_whatever_traders_do_money_and_books_are_what_the_model_says(
     house: House, runner: asyncio.Runner
 ) -> None:
-    play(house, runner, one_in(4), SHORT_STEPS)
+    play(house, runner, one_in(6), SHORT_STEPS)
 
 
 @pytest.mark.slow
