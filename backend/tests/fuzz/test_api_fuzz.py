@@ -36,6 +36,7 @@ from backend.tests.support.settings import settings_for_tests
 
 CASES_PER_OPERATION = 120
 _LEAD_SECONDS_MAX = 60
+_ANSWER_SECONDS_MAX = 120
 _CHECKS = [
     content_type_conformance,
     response_schema_conformance,
@@ -155,6 +156,7 @@ class Asking:
             answer = case.call(
                 base_url=self._house.base_url,
                 session=self._house.session,
+                timeout=_ANSWER_SECONDS_MAX,
                 headers=_headers(asker),
                 auth=_in_every_case(asker) if in_earnest else None,
             )
