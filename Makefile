@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 WORKERS ?= auto
+PROFILE ?= thorough
 # The tests wait for servers as long as they compute.
 TEST_WORKERS ?= $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))')
 LOAD_VENV := .venv-load
@@ -58,11 +59,11 @@ load: $(VENV)/.tests $(LOAD_VENV)/.ready ## Let 500 users draw on the house for 
 faults: $(VENV)/.tests ## Run the long stories: whole houses as processes, killed again and again
 	@$(BIN)/pytest -n $(WORKERS) -m slow $(foreach apart,fuzz conformance pooler,--ignore backend/tests/$(apart))
 
-laws: $(VENV)/.tests ## Try every property on many more examples than the tests do
-	@$(BIN)/pytest -n $(WORKERS) -m 'hypothesis and not slow' --hypothesis-profile thorough
+laws: $(VENV)/.tests ## Try every property on many more examples (others each time: PROFILE=exploring)
+	@$(BIN)/pytest -n $(WORKERS) -m 'hypothesis and not slow' --hypothesis-profile $(PROFILE)
 
 fuzz: $(VENV)/.tests ## Throw thousands of generated requests at every route (two minutes)
-	@$(BIN)/pytest -n $(WORKERS) -m slow backend/tests/fuzz
+	@$(BIN)/pytest -n $(WORKERS) -m slow --hypothesis-profile $(PROFILE) backend/tests/fuzz
 
 conformance: $(VENV)/.tests ## Let CCXT's own live tests judge all eight sandboxes (three minutes)
 	@$(BIN)/pytest -n 2 -m slow backend/tests/conformance
