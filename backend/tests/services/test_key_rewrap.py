@@ -87,8 +87,11 @@ async def test_it_tells_its_rate_and_the_time_left(database: Database) -> None:
 
     told = await rewrap(database, ring)
 
-    assert told[0].rate_per_s
-    assert told[0].eta_s
+    first = told[0]
+    assert first.rate_per_s
+    # Few keys take a fast machine no tenth of a second, which is told as 0.0.
+    left_seconds = (first.total - first.done) / first.rate_per_s
+    assert first.eta_s == pytest.approx(left_seconds, abs=0.1)
     assert told[-1].eta_s is None
     assert (await KeyService(database, ring, now).rotation()).done == MANY + 1
 
