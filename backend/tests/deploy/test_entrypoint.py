@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from backend.tests.support.databases import server_connection, with_database
+from backend.tests.support.databases import drop_database, server_connection, with_database
 from backend.tests.support.deployment import ROOT
 from backend.tests.support.ports import KeptPort
 
@@ -33,7 +33,7 @@ async def test_a_container_migrates_its_database_and_becomes_the_service(
     async with server_connection(url) as connection:
         revision = await connection.fetchval("SELECT version_num FROM alembic_version")
     async with server_connection(cluster_url) as connection:
-        await connection.execute(f"DROP DATABASE {name}")
+        await drop_database(connection, name)
     assert (code, exists) == (0, 1)
     assert revision
     assert output.endswith("serving: serve --role api\n")

@@ -26,7 +26,7 @@ from backend.app.services.market.refresher_lock import RefresherLock
 from backend.app.workers.session_listener import SessionListener
 from backend.tests.support import credit
 from backend.tests.support.commands import strongroom
-from backend.tests.support.databases import server_connection, with_database
+from backend.tests.support.databases import drop_database, server_connection, with_database
 from backend.tests.support.live_house import LiveHouse, live_house
 from backend.tests.support.people import bearer, person, registered, signed_in
 from backend.tests.support.pooler import POOL_SIZE, pooler
@@ -285,4 +285,4 @@ async def _make_empty(server: str, name: str) -> None:
 
 async def _drop(server: str, name: str) -> None:
     async with server_connection(server) as connection:
-        await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        await drop_database(connection, name)

@@ -12,7 +12,7 @@ from sqlalchemy import URL, make_url
 
 from backend.app.embedded import EmbeddedPostgres
 from backend.app.errors import ConfigurationError
-from backend.tests.support.databases import server_connection, with_database
+from backend.tests.support.databases import drop_database, server_connection, with_database
 from backend.tests.support.deployment import ROOT
 
 pytestmark = pytest.mark.slow
@@ -26,7 +26,7 @@ async def missing_database(cluster_url: str) -> AsyncIterator[str]:
     name = f"Vault {uuid4().hex}"
     yield with_database(cluster_url, name)
     async with server_connection(cluster_url) as connection:
-        await connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        await drop_database(connection, name)
 
 
 @pytest.fixture

@@ -64,6 +64,11 @@ async def copy_of(url: str, template: str) -> AsyncIterator[str]:
         try:
             yield with_database(url, name)
         finally:
-            # WITH (FORCE) refuses where autovacuum, which is not ours to end, is at work.
-            await connection.execute(_END_OUR_CONNECTIONS, name)
-            await connection.execute(f"DROP DATABASE {name}")
+            await drop_database(connection, name)
+
+
+async def drop_database(connection: Any, name: str) -> None:
+    """Drop a database, if it is there, whoever of ours is still connected to it."""
+    # WITH (FORCE) refuses where autovacuum, which is not ours to end, is at work.
+    await connection.execute(_END_OUR_CONNECTIONS, name)
+    await connection.execute(f'DROP DATABASE IF EXISTS "{name}"')
